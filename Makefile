@@ -1,0 +1,63 @@
+# Everything here needs python3 (3.11 or newer) and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALL := $(PIP) install --require-hashes --requirement
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test check format up demo bench locks clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.default ## Make the virtual environment with the locked dependencies
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Almanac needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "This Python has no venv module. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV) (once)…"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.default: requirements/default.lock pyproject.toml | $(BIN)/python
+	@$(INSTALL) requirements/default.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: requirements/test.lock $(VENV)/.default
+	@$(INSTALL) requirements/test.lock
+	@touch $@
+
+demo: setup ## Schedule a post 3 s ahead and watch it being published (ARGS="--help" for other platforms)
+	@$(BIN)/almanac demo $(ARGS)
+
+up: setup ## Run API and all workers on embedded servers; Ctrl-C stops everything
+	@$(BIN)/almanac up $(ARGS)
+
+test: $(VENV)/.test ## Run the tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+check: $(VENV)/.test ## Lint, types, architecture
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_architecture.py
+
+format: $(VENV)/.test ## Sort imports and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup ## Measure: 10,000 posts due in the same minute
+	@$(BIN)/python -m benchmarks.due_together $(ARGS)
+
+LOCK := uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --quiet pyproject.toml
+locks: ## Resolve requirements/*.lock anew (needs uv)
+	$(LOCK) -o requirements/production.lock
+	$(LOCK) --extra embedded --extra build -o requirements/default.lock
+	$(LOCK) --extra embedded --extra build --extra test -o requirements/test.lock
+
+clean: ## Remove the virtual environment and caches; never .almanac
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

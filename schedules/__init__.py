@@ -1,0 +1,1 @@
+"""Periodic rules as data, one module per domain."""

@@ -1,0 +1,1 @@
+"""Almanac's service side: API, domains, database, queue contract."""

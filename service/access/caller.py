@@ -1,0 +1,44 @@
+"""Who makes a request and what they may do: what other domains know of access."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from service.errors import Forbidden
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    POSTS_READ = "posts:read"
+    POSTS_WRITE = "posts:write"
+    CONTENT_READ = "content:read"
+    CONTENT_WRITE = "content:write"
+    JOBS_READ = "jobs:read"
+    JOBS_OPERATE = "jobs:operate"
+    SETTINGS_WRITE = "settings:write"
+    BACKUPS_OPERATE = "backups:operate"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request, and what their key allows."""
+
+    user_id: UUID
+    scopes: frozenset[Scope]
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the key sees and changes everybody's rows."""
+        return Scope.ADMIN in self.scopes
+
+    def require(self, scope: Scope) -> None:
+        """Raise Forbidden unless the key has this scope (or `admin`)."""
+        if not self.is_admin and scope not in self.scopes:
+            held = ", ".join(sorted(self.scopes)) or "none"
+            raise Forbidden(f"This needs a key with scope '{scope}'; this key has: {held}")
+
+    def may_see(self, owner_id: UUID) -> bool:
+        """Whether rows of this owner exist for the caller."""
+        return self.is_admin or owner_id == self.user_id

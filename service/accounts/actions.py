@@ -1,0 +1,88 @@
+"""Use cases of accounts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service.access.caller import Caller
+from service.accounts import queries
+from service.accounts.models import Account, AccountState
+from service.errors import ConfigurationError, Conflict
+from service.kit.crypto import Keyring
+from service.kit.ids import uuid7
+from service.platforms.contract import Profile
+
+
+def seal(keyring: Keyring, account_id: UUID, what: str, value: Mapping[str, object]) -> bytes:
+    """Encrypt an account's `credentials` or `session`, bound to its place."""
+    return keyring.encrypt(msgspec.json.encode(value), context=f"accounts/{account_id}/{what}")
+
+
+def unseal(keyring: Keyring, account_id: UUID, what: str, token: bytes) -> dict[str, Any]:
+    """Decrypt what `seal` encrypted."""
+    opened = keyring.decrypt(token, context=f"accounts/{account_id}/{what}")
+    value: dict[str, Any] = msgspec.json.decode(opened)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An account whose credentials its platform has just accepted."""
+
+    platform: str
+    local: bool
+    profile: Profile
+    credentials: dict[str, str]
+
+
+async def connect(
+    session: AsyncSession, caller: Caller, keyring: Keyring, connection: Connection
+) -> Account:
+    """Store an account whose credentials the platform has accepted; the same one is reconnected.
+
+    Raises:
+        Conflict: somebody else's page has this handle.
+    """
+    profile = connection.profile
+    account = await queries.same_account(
+        session, caller.user_id, connection.platform, profile.base_url, profile.handle
+    )
+    if account is None:
+        if connection.local and await queries.local_account(session, profile.handle):
+            raise Conflict(f"The handle '{profile.handle}' is taken; choose another")
+        account = Account(
+            id=uuid7(),
+            owner_id=caller.user_id,
+            platform=connection.platform,
+            handle=profile.handle,
+            base_url=profile.base_url,
+            local=connection.local,
+        )
+        session.add(account)
+    account.display_name = profile.display_name
+    account.limits = msgspec.to_builtins(profile.limits)
+    account.state = AccountState.ACTIVE
+    account.credentials = seal(keyring, account.id, "credentials", connection.credentials)
+    account.session = seal(keyring, account.id, "session", profile.session)
+    await session.flush()
+    await session.refresh(account)
+    return account
+
+
+async def check_keys(session: AsyncSession, keyring: Keyring) -> None:
+    """Make sure that every stored credential can be decrypted here.
+
+    Raises:
+        ConfigurationError: one is encrypted with a key that the settings do not hold.
+    """
+    unknown = await queries.key_ids(session) - keyring.key_ids
+    if unknown:
+        ids = ", ".join(sorted(key_id.hex() for key_id in unknown))
+        raise ConfigurationError(
+            f"Credentials are encrypted with key {ids}, which SECRET_KEY and SECRET_KEY_OLD do "
+            "not hold: add the earlier secret to SECRET_KEY_OLD"
+        )

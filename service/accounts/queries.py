@@ -1,0 +1,77 @@
+"""Every SQL statement of accounts."""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service.access.caller import Caller
+from service.accounts.models import Account
+from service.kit.pagination import Page, Rows, encode_cursor
+
+
+def _visible(caller: Caller) -> Select[Account]:
+    statement = select(Account)
+    return statement if caller.is_admin else statement.where(Account.owner_id == caller.user_id)
+
+
+async def account(session: AsyncSession, caller: Caller, account_id: UUID) -> Account | None:
+    """Return an account if the caller may see it."""
+    return await session.scalar(_visible(caller).where(Account.id == account_id))
+
+
+async def accounts_by_id(
+    session: AsyncSession, caller: Caller, ids: Collection[UUID]
+) -> Sequence[Account]:
+    """Return those of these accounts that the caller may use."""
+    return (await session.scalars(_visible(caller).where(Account.id.in_(ids)))).all()
+
+
+async def accounts_on(
+    session: AsyncSession, owner_id: UUID, platforms: Collection[str]
+) -> Sequence[Account]:
+    """Return an owner's accounts on these platforms."""
+    found = await session.scalars(
+        select(Account)
+        .where(Account.owner_id == owner_id, Account.platform.in_(platforms))
+        .order_by(Account.id)
+    )
+    return found.all()
+
+
+async def list_accounts(session: AsyncSession, caller: Caller, page: Page) -> Rows[Account]:
+    """Return a page of accounts, newest first."""
+    statement = _visible(caller).order_by(Account.id.desc()).limit(page.limit + 1)
+    if page.before:
+        statement = statement.where(Account.id < page.before)
+    rows = list(await session.scalars(statement))
+    items = rows[: page.limit]
+    return Rows(items, encode_cursor(items[-1].id) if len(rows) > page.limit else None)
+
+
+async def same_account(
+    session: AsyncSession, owner_id: UUID, platform: str, base_url: str, handle: str
+) -> Account | None:
+    """Return this owner's account of the same name on the same server."""
+    return await session.scalar(
+        select(Account)
+        .where(
+            Account.owner_id == owner_id,
+            Account.platform == platform,
+            Account.base_url == base_url,
+            Account.handle == handle,
+        )
+        .with_for_update()
+    )
+
+
+async def local_account(session: AsyncSession, handle: str) -> Account | None:
+    """Return the account whose page Almanac serves under this handle."""
+    return await session.scalar(select(Account).where(Account.local, Account.handle == handle))
+
+
+async def key_ids(session: AsyncSession) -> set[bytes]:
+    """Return the ids of all keys that credentials are encrypted with."""
+    found = await session.scalars(select(func.substr(Account.credentials, 2, 4)).distinct())
+    return set(found)

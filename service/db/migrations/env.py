@@ -1,0 +1,19 @@
+"""Alembic's environment: runs on the connection that `service.db.migrate` hands over."""
+
+from alembic import context
+
+from service.access import models as access
+from service.accounts import models as accounts
+from service.db.base import Base
+from service.media import models as media
+from service.monitoring import models as monitoring
+from service.posts import models as posts
+
+TABLES = (access, accounts, media, monitoring, posts)
+"""Imported so that their tables are known to autogenerate."""
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
+# Joins the transaction that holds the advisory lock; its owner commits.
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,1 @@
+"""Generic tools: no domain word in here."""

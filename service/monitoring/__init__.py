@@ -1,0 +1,1 @@
+"""What ran: the records of finished jobs."""

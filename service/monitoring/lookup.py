@@ -1,0 +1,137 @@
+"""Where a job is told of: a delivery's row, Redis, or the record of its end."""
+
+import asyncio
+import time
+
+import msgspec
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.access.caller import Caller
+from service.db import migrate
+from service.monitoring import queries
+from service.monitoring.models import JobRecord
+from service.monitoring.schemas import JobError, JobOut
+from service.posts import actions as posts
+from service.queue import JobState, JobView, inspect
+from service.runtime import Runtime
+
+END_STATES = frozenset(state.value for state in JobState if state.terminal)
+POLL = (0.05, 1.0)
+"""Seconds between two looks while waiting: the first pause and the longest."""
+CHECK_TIMEOUT = 2
+"""Seconds that a server may take to prove that it is there."""
+
+
+async def find(runtime: Runtime, caller: Caller, job_id: str) -> JobOut | None:
+    """Return a job, wherever it is told of."""
+    async with runtime.unit_of_work() as uow:
+        publishing = await posts.publish_job(uow.session, caller, job_id)
+    if publishing is not None:
+        return _of_delivery(job_id, publishing)
+    view = await inspect(runtime.queue, job_id)
+    if view is not None:
+        return _of_view(view)
+    async with runtime.unit_of_work() as uow:
+        record = await queries.job_record(uow.session, job_id)
+    return _of_record(record) if record else None
+
+
+async def find_ended(runtime: Runtime, caller: Caller, job_id: str, wait: float) -> JobOut | None:
+    """Return a job as soon as it has ended, or as it is after so many seconds."""
+    deadline = time.monotonic() + wait
+    pause, longest = POLL
+    while True:
+        job = await find(runtime, caller, job_id)
+        left = deadline - time.monotonic()
+        if job is None or job.state in END_STATES or left <= 0:
+            return job
+        await asyncio.sleep(min(pause, left))
+        pause = min(pause * 1.5, longest)
+
+
+def _of_delivery(job_id: str, job: posts.PublishJob) -> JobOut:
+    delivery = job.delivery
+    succeeded = job.state == JobState.SUCCEEDED
+    failed = job.state == JobState.FAILED
+    return JobOut(
+        id=job_id,
+        name="posts.publish",
+        queue="publishing",
+        state=job.state,
+        arguments={"delivery_id": str(delivery.id), "version": job.version},
+        tries=delivery.attempts,
+        run_at=delivery.next_run_at,
+        enqueued_at=delivery.created_at,
+        started_at=None,
+        finished_at=delivery.published_at,
+        result={"remote_id": delivery.remote_id, "url": delivery.remote_url} if succeeded else None,
+        error=JobError(type=delivery.state, message=delivery.error or "", traceback=None)
+        if failed
+        else None,
+    )
+
+
+def _of_view(view: JobView) -> JobOut:
+    error = view.error
+    return JobOut(
+        id=view.job_id,
+        name=view.function,
+        queue=view.queue.removeprefix("almanac:"),
+        state=view.state,
+        arguments=msgspec.to_builtins({**dict(enumerate(view.args)), **view.kwargs}, str_keys=True),
+        tries=view.tries,
+        run_at=view.run_at,
+        enqueued_at=view.enqueued_at,
+        started_at=view.started_at,
+        finished_at=view.finished_at,
+        result=msgspec.to_builtins(view.result),
+        error=JobError(type=error.type, message=error.message, traceback=error.traceback)
+        if error
+        else None,
+    )
+
+
+def _of_record(record: JobRecord) -> JobOut:
+    kind, _, message = (record.error or "").partition(": ")
+    return JobOut(
+        id=record.id,
+        name=record.name,
+        queue=record.queue,
+        state=record.state,
+        arguments=record.arguments,
+        tries=record.tries,
+        run_at=None,
+        enqueued_at=record.enqueued_at,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        result=record.result,
+        error=JobError(type=kind, message=message, traceback=record.traceback)
+        if record.error
+        else None,
+    )
+
+
+async def readiness(runtime: Runtime) -> dict[str, str]:
+    """Return `ok`, or what is wrong, for each server."""
+    database, queue = await asyncio.gather(_check_database(runtime), _check_queue(runtime))
+    return {"database": database, "queue": queue}
+
+
+async def _check_database(runtime: Runtime) -> str:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT), runtime.database.session() as session:
+            present = await migrate.revision(session)
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        return f"PostgreSQL does not answer: {type(error).__name__}"
+    wanted = migrate.head()
+    return "ok" if present == wanted else f"schema is at {present}, this version needs {wanted}"
+
+
+async def _check_queue(runtime: Runtime) -> str:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            await runtime.queue.ping()
+    except (RedisError, OSError, TimeoutError) as error:
+        return f"Redis does not answer: {type(error).__name__}"
+    return "ok"

@@ -1,0 +1,61 @@
+"""HTTP of monitoring: one job, health."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+
+from service.errors import NotFound
+from service.monitoring import lookup, schemas
+from service.posts import actions as posts
+from service.posts.desk import Desk
+from service.queue import cancel
+from service.web import ERRORS, JobsOperator, JobsReader, Opened, Uow
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=ERRORS)
+health = APIRouter(tags=["health"])
+MAX_WAIT = 60
+
+
+@router.get("/{job_id}")
+async def show_job(
+    job_id: str,
+    caller: JobsReader,
+    runtime: Opened,
+    wait: Annotated[float, Query(ge=0, le=MAX_WAIT, description="Seconds to wait for its end")] = 0,
+) -> schemas.JobOut:
+    """Show a job; with `wait`, reply as soon as it has ended or the time is over."""
+    job = await lookup.find_ended(runtime, caller, job_id, wait)
+    if job is None:
+        raise NotFound("There is no such job, or its result has expired")
+    return job
+
+
+@router.post("/{job_id}/cancel", status_code=202)
+async def cancel_job(
+    job_id: str, caller: JobsOperator, runtime: Opened, uow: Uow
+) -> schemas.CancelOut:
+    """Cancel a job; one that belongs to a delivery cancels the delivery."""
+    job = await posts.publish_job(uow.session, caller, job_id)
+    if job is not None:
+        desk = Desk(uow, caller, runtime.platforms, runtime.settings.enqueue_horizon)
+        await posts.cancel_delivery(desk, job.delivery.id)
+        return schemas.CancelOut(id=job_id, cancelling=True)
+    if not await cancel(runtime.queue, job_id):
+        raise NotFound("There is no such job that waits or runs")
+    return schemas.CancelOut(id=job_id, cancelling=True)
+
+
+@health.get("/livez")
+async def live() -> dict[str, str]:
+    """Whether the process answers; asks no server."""
+    return {"status": "ok"}
+
+
+@health.get("/readyz", responses={503: ERRORS[503]})
+async def ready(runtime: Opened) -> JSONResponse:
+    """Whether PostgreSQL, its schema and Redis are there."""
+    checks = await lookup.readiness(runtime)
+    healthy = all(value == "ok" for value in checks.values())
+    status = "ok" if healthy else "unavailable"
+    return JSONResponse({"status": status, **checks}, 200 if healthy else 503)

@@ -1,0 +1,1 @@
+"""One social network per file, behind the contract in contract.py."""

@@ -1,0 +1,99 @@
+"""The record of a Bluesky post (lexicons app.bsky.feed.post and app.bsky.richtext.facet)."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from service.platforms.contract import Content
+from service.platforms.entities import Span, handle_mentions, hashtags, links
+
+COLLECTION = "app.bsky.feed.post"
+_ALPHABET = "234567abcdefghijklmnopqrstuvwxyz"
+
+
+def record_key(delivery_id: UUID) -> str:
+    """Return the TID that is this delivery's record key, always the same.
+
+    A TID is 53 bits of microseconds and a 10-bit clock id in 13 sortable characters
+    (https://atproto.com/specs/tid). The time is the one in the UUIDv7, but its lower 30 bits
+    (18 minutes) and the clock id are the UUID's random bits: many deliveries are made in the same
+    millisecond, and two of one account must never share a key, for the later would replace the
+    earlier.
+    """
+    microseconds = (delivery_id.int >> 80) * 1000
+    random = delivery_id.int & (1 << 40) - 1
+    value = (microseconds >> 30 << 30 | random >> 10) & (1 << 53) - 1
+    value = value << 10 | random & (1 << 10) - 1
+    return "".join(_ALPHABET[value >> shift & 31] for shift in range(60, -1, -5))
+
+
+def post_text(content: Content) -> str:
+    """Return the text of the post: the link is a card of its own where no images take its place."""
+    return content.full_text if content.media else content.text
+
+
+def build(
+    content: Content,
+    *,
+    created_at: str,
+    blobs: list[object],
+    dids: Mapping[str, str | None],
+) -> dict[str, object]:
+    """Return the record.
+
+    Args:
+        created_at: an instant in RFC 3339; a repeat needs the very same.
+        blobs: what the server returned for each image.
+        dids: handle → its account's DID, or None where nobody has it.
+    """
+    text = post_text(content)
+    record: dict[str, object] = {"$type": COLLECTION, "text": text, "createdAt": created_at}
+    if found := facets(text, dids):
+        record["facets"] = found
+    if blobs:
+        images = [
+            {"image": blob, "alt": file.alt}
+            for blob, file in zip(blobs, content.media, strict=True)
+        ]
+        record["embed"] = {"$type": "app.bsky.embed.images", "images": images}
+    elif content.link:
+        card = {
+            "uri": content.link,
+            "title": urlsplit(content.link).netloc,
+            "description": "",
+        }
+        record["embed"] = {"$type": "app.bsky.embed.external", "external": card}
+    return record
+
+
+def facets(text: str, dids: Mapping[str, str | None]) -> list[dict[str, object]]:
+    """Return what makes links, mentions and hashtags clickable, by UTF-8 byte offsets."""
+    taken = links(text)
+    found = [_facet(text, span, "link", uri=span.text) for span in taken]
+    for span in handle_mentions(text):
+        did = dids.get(span.text[1:].lower())
+        if did and not _overlaps(span, taken):
+            found.append(_facet(text, span, "mention", did=did))
+    found += [
+        _facet(text, span, "tag", tag=span.text[1:])
+        for span in hashtags(text)
+        if not _overlaps(span, taken)
+    ]
+    return found
+
+
+def mentioned_handles(content: Content) -> list[str]:
+    """Return the handles in the text, small letters, each once."""
+    return list(dict.fromkeys(s.text[1:].lower() for s in handle_mentions(post_text(content))))
+
+
+def _overlaps(span: Span, others: list[Span]) -> bool:
+    return any(span.start < other.end and other.start < span.end for other in others)
+
+
+def _facet(text: str, span: Span, feature: str, **value: str) -> dict[str, object]:
+    start = len(text[: span.start].encode())
+    return {
+        "index": {"byteStart": start, "byteEnd": start + len(span.text.encode())},
+        "features": [{"$type": f"app.bsky.richtext.facet#{feature}", **value}],
+    }

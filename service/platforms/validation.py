@@ -1,0 +1,116 @@
+"""What is wrong with a post for a platform, and with what was given to connect an account."""
+
+from collections.abc import Iterator, Mapping
+
+import httpx
+
+from service.errors import InvalidInput, Problem
+from service.kit.urls import url_problem
+from service.platforms.contract import Content, CredentialField, Limits, MediaFile
+from service.platforms.lengths import byte_length, length
+
+_UNIT_NAMES = {
+    "characters": "characters",
+    "graphemes": "characters",
+    "mastodon": "characters as Mastodon counts them",
+    "weighted": "characters as X counts them",
+}
+
+
+def problems(content: Content, text: str, limits: Limits) -> list[Problem]:
+    """Return every problem of a post.
+
+    Args:
+        content: the post.
+        text: what the platform will show as its text, where that is not `content.text`.
+        limits: of the account.
+    """
+    return [
+        *_text_problems(content, text, limits),
+        *_media_problems(content.media, limits),
+    ]
+
+
+def _text_problems(content: Content, text: str, limits: Limits) -> Iterator[Problem]:
+    written = bool(content.text.strip())
+    if not (written or content.link or content.media):
+        yield Problem("text", "The post is empty: give a text, a link or an image.", "empty")
+    elif limits.text_required and not written:
+        yield Problem("text", "A text is needed here.", "text_required")
+    if content.link and (wrong := url_problem(content.link)):
+        yield Problem("link", f"The link {wrong}.", "link")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        yield Problem("text", "The text holds half of a surrogate pair.", "text_encoding")
+    units = length(text, limits.unit, limits.url_units)
+    if units > limits.text_units:
+        yield _too_long("text", units, limits.text_units, _UNIT_NAMES[limits.unit])
+    size = byte_length(text)
+    if limits.text_bytes is not None and size > limits.text_bytes:
+        yield _too_long("text", size, limits.text_bytes, "bytes in UTF-8")
+
+
+def _too_long(field: str, count: int, most: int, unit: str) -> Problem:
+    message = f"Too long by {count - most:,}: {count:,} {unit}, at most {most:,} are allowed."
+    return Problem(field, message, "too_long")
+
+
+def _media_problems(media: tuple[MediaFile, ...], limits: Limits) -> Iterator[Problem]:
+    if limits.media_required and not media:
+        yield Problem("media", "At least one image is needed here.", "media_required")
+    if media and limits.images == 0:
+        yield Problem("media", "Images cannot be sent here: remove them.", "too_many_images")
+    elif len(media) > limits.images:
+        message = f"{len(media)} images; at most {limits.images} are allowed."
+        yield Problem("media", message, "too_many_images")
+    for index, file in enumerate(media):
+        yield from _image_problems(f"media[{index}]", file, limits)
+
+
+def _image_problems(field: str, file: MediaFile, limits: Limits) -> Iterator[Problem]:
+    if file.content_type not in limits.image_types:
+        allowed = ", ".join(limits.image_types)
+        message = f"{file.content_type} is not taken here; allowed: {allowed}."
+        yield Problem(field, message, "image_type")
+    if file.size > limits.image_bytes:
+        message = f"{file.size:,} bytes; at most {limits.image_bytes:,} are allowed."
+        yield Problem(field, message, "image_too_large")
+    if len(file.alt) > limits.alt_text:
+        yield _too_long(f"{field}.alt", len(file.alt), limits.alt_text, "characters")
+
+
+def check_credentials(
+    fields: Mapping[str, CredentialField], credentials: Mapping[str, str]
+) -> None:
+    """Refuse missing and unknown credentials, all at once.
+
+    Raises:
+        InvalidInput: with one problem for each.
+    """
+    known = ", ".join(fields)
+    found = [
+        Problem(f"credentials.{name}", f"Missing: {field.description}", "missing")
+        for name, field in fields.items()
+        if field.required and not credentials.get(name, "").strip()
+    ]
+    found += [
+        Problem(f"credentials.{name}", f"Unknown here; known: {known}.", "unknown")
+        for name in credentials
+        if name not in fields
+    ]
+    if found:
+        raise InvalidInput(found)
+
+
+def server_root(base_url: str) -> str:
+    """Return scheme, host and port of the server a person named, without a path.
+
+    Raises:
+        InvalidInput: it is missing or not such a URL.
+    """
+    if not base_url:
+        message = "Missing: the address of the server, e.g. https://mastodon.social"
+        raise InvalidInput([Problem("base_url", message, "missing")])
+    if wrong := url_problem(base_url):
+        raise InvalidInput([Problem("base_url", f"The address {wrong}.")])
+    url = httpx.URL(base_url)
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"

@@ -1,0 +1,1 @@
+"""Posts, their deliveries to accounts, and batches."""

@@ -1,0 +1,26 @@
+"""What an action of posts works with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service.access.caller import Caller
+from service.db.session import UnitOfWork
+from service.platforms.contract import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One caller's transaction, the platforms to check against, and how far ahead to queue."""
+
+    uow: UnitOfWork
+    caller: Caller
+    platforms: Mapping[str, Platform]
+    horizon: timedelta
+
+    @property
+    def session(self) -> AsyncSession:
+        """The session of the transaction."""
+        return self.uow.session

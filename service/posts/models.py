@@ -1,0 +1,137 @@
+"""Tables of posts."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ForeignKey, Index, UniqueConstraint, Uuid, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from service.db.base import Base, Row
+
+
+class DeliveryState(StrEnum):
+    """States of a delivery; a post's state is derived from them."""
+
+    SCHEDULED = "scheduled"
+    PUBLISHING = "publishing"
+    WAITING = "waiting"
+    """For a container to get ready or a limit to pass; costs no attempt."""
+    RETRYING = "retrying"
+    PUBLISHED = "published"
+    FAILED = "failed"
+    UNCONFIRMED = "unconfirmed"
+    """The platform never told whether the post came through: a person must look."""
+    HELD = "held"
+    """The account needs reconnecting."""
+    CANCELLED = "cancelled"
+
+
+DUE_STATES = (DeliveryState.SCHEDULED, DeliveryState.RETRYING, DeliveryState.WAITING)
+"""States that the queue wakes someone for when `next_run_at` comes."""
+IDLE_STATES = (*DUE_STATES, DeliveryState.HELD)
+"""States in which a person may still change the delivery."""
+END_STATES = (
+    DeliveryState.PUBLISHED,
+    DeliveryState.FAILED,
+    DeliveryState.UNCONFIRMED,
+    DeliveryState.CANCELLED,
+)
+
+
+class Batch(Row):
+    """Several posts published together on request."""
+
+    __tablename__ = "batches"
+
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    post_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+
+
+class Post(Row):
+    """What is to be said; without deliveries it is a draft."""
+
+    __tablename__ = "posts"
+
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    text: Mapped[str]
+    link: Mapped[str | None]
+    media: Mapped[list[Any]]
+    """`{id, sha256, content_type, size, alt}` of each image, copied because files never change."""
+    publish_at: Mapped[datetime | None]
+    zone: Mapped[str]
+    """The zone in which the person thinks of `publish_at`."""
+    content_ref: Mapped[str | None]
+    """The caller's own id of the content."""
+
+    deliveries: Mapped[list["Delivery"]] = relationship(lazy="raise", order_by="Delivery.id")
+
+
+class Delivery(Row):
+    """One post going to one account."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        UniqueConstraint("post_id", "account_id"),
+        Index(
+            "ix_deliveries_due",
+            "next_run_at",
+            postgresql_where=text("state IN ('scheduled', 'retrying', 'waiting')"),
+        ),
+        Index(
+            "ix_deliveries_claimed", "claimed_until", postgresql_where=text("state = 'publishing'")
+        ),
+        Index(
+            "ix_deliveries_published",
+            "account_id",
+            "published_at",
+            postgresql_where=text("state = 'published'"),
+        ),
+    )
+
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    post_id: Mapped[UUID] = mapped_column(ForeignKey("posts.id", ondelete="CASCADE"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("batches.id"), index=True)
+    platform: Mapped[str]
+    text: Mapped[str | None]
+    """Overrides the post's text for this account."""
+    state: Mapped[str] = mapped_column(default=DeliveryState.SCHEDULED)
+    version: Mapped[int] = mapped_column(default=1)
+    """Grows with every change by a person; a job of an older version finds no row."""
+    due_at: Mapped[datetime]
+    next_run_at: Mapped[datetime]
+    """When the next attempt may start; `due_at` at first, later after a retry or a wait."""
+
+    claim_token: Mapped[UUID | None]
+    claimed_until: Mapped[datetime | None]
+    commit_started_at: Mapped[datetime | None]
+    """Stamped right before the irreversible call, cleared when its outcome is known."""
+    committed_since: Mapped[datetime | None]
+    """The first of the stamps whose outcome is unknown."""
+    handles: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What the adapter must remember between steps: media ids, an upload session."""
+
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None]
+    remote_id: Mapped[str | None]
+    remote_url: Mapped[str | None]
+    published_at: Mapped[datetime | None]
+
+
+class Attempt(Base):
+    """One try to publish a delivery, and how it ended."""
+
+    __tablename__ = "attempts"
+
+    delivery_id: Mapped[UUID] = mapped_column(
+        ForeignKey("deliveries.id", ondelete="CASCADE"), primary_key=True
+    )
+    version: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    outcome: Mapped[str]
+    error: Mapped[str | None]
+    worker: Mapped[str]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime]

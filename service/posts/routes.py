@@ -1,0 +1,141 @@
+"""HTTP of posts and batches."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import JSONResponse
+
+from service.db.session import UnitOfWork
+from service.errors import NotFound
+from service.posts import actions, jobs, queries, rules, schemas
+from service.posts.desk import Desk
+from service.posts.models import Batch, Delivery, DeliveryState, Post
+from service.web import ERRORS, OnceOnly, Opened, Paging, PostsReader, PostsWriter, Uow
+
+router = APIRouter(prefix="/v1/posts", tags=["posts"], responses=ERRORS)
+
+
+async def writing_desk(runtime: Opened, uow: Uow, caller: PostsWriter) -> Desk:
+    """Return what actions that change posts work with."""
+    return Desk(uow, caller, runtime.platforms, runtime.settings.enqueue_horizon)
+
+
+WritingDesk = Annotated[Desk, Depends(writing_desk)]
+
+
+@router.post("", status_code=201, response_model=schemas.PostOut)
+async def schedule(body: schemas.PostIn, desk: WritingDesk, once: OnceOnly) -> JSONResponse:
+    """Schedule a post to any number of accounts, or keep it as a draft."""
+    return await once.reply(show(await actions.schedule(desk, body)))
+
+
+@router.get("")
+async def list_posts(
+    caller: PostsReader,
+    page: Paging,
+    uow: Uow,
+    state: Annotated[
+        DeliveryState | None, Query(description="Posts with a delivery in this state")
+    ] = None,
+) -> schemas.PostList:
+    """List posts, newest first."""
+    rows = await queries.list_posts(uow.session, caller, page, state)
+    return schemas.PostList(items=[show(p) for p in rows.items], next_cursor=rows.next_cursor)
+
+
+@router.post("/batch", status_code=202, response_model=schemas.BatchOut)
+async def publish_batch(body: schemas.BatchIn, desk: WritingDesk, once: OnceOnly) -> JSONResponse:
+    """Publish several posts now. `GET /v1/jobs/{job_id}?wait=30` waits for the report."""
+    batch = await actions.publish_batch(desk, body)
+    return await once.reply(await _show_batch(desk.uow, batch), status=202)
+
+
+@router.get("/batch/{batch_id}")
+async def show_batch(batch_id: UUID, caller: PostsReader, uow: Uow) -> schemas.BatchOut:
+    """Show what became of a batch so far."""
+    batch = await queries.batch(uow.session, caller, batch_id)
+    if batch is None:
+        raise NotFound("There is no such batch")
+    return await _show_batch(uow, batch)
+
+
+@router.get("/{post_id}")
+async def show_post(post_id: UUID, caller: PostsReader, uow: Uow) -> schemas.PostDetail:
+    """Show a post with its deliveries and every attempt."""
+    post = await queries.post(uow.session, caller, post_id)
+    if post is None:
+        raise NotFound("There is no such post")
+    found = await queries.attempts(uow.session, [d.id for d in post.deliveries])
+    by_delivery: dict[UUID, list[schemas.AttemptOut]] = {d.id: [] for d in post.deliveries}
+    for attempt in found:
+        by_delivery[attempt.delivery_id].append(schemas.AttemptOut.model_validate(attempt))
+    return schemas.PostDetail(**show(post).model_dump(), attempts=by_delivery)
+
+
+@router.patch("/{post_id}")
+async def change(post_id: UUID, body: schemas.PostChange, desk: WritingDesk) -> schemas.PostOut:
+    """Move or edit a post of which nothing has gone out yet."""
+    return show(await actions.change(desk, post_id, body))
+
+
+@router.post("/{post_id}/cancel")
+async def cancel(post_id: UUID, desk: WritingDesk) -> schemas.PostOut:
+    """Cancel every delivery that is not out yet."""
+    return show(await actions.cancel(desk, post_id))
+
+
+@router.post("/{post_id}/retry")
+async def retry(post_id: UUID, body: schemas.RetryIn, desk: WritingDesk) -> schemas.PostOut:
+    """Publish again what failed; for an unknown outcome, say what you saw on the platform."""
+    return show(await actions.retry(desk, post_id, body))
+
+
+def show(post: Post) -> schemas.PostOut:
+    """Return a post as the API shows it."""
+    return schemas.PostOut(
+        id=post.id,
+        state=rules.post_state([d.state for d in post.deliveries]),
+        text=post.text,
+        link=post.link,
+        media=post.media,
+        publish_at=post.publish_at,
+        zone=post.zone,
+        content_id=post.content_ref,
+        created_at=post.created_at,
+        deliveries=[_show_delivery(d) for d in post.deliveries],
+        schedule_ids=[d.id for d in post.deliveries],
+    )
+
+
+def _show_delivery(delivery: Delivery) -> schemas.DeliveryOut:
+    published, due = delivery.published_at, delivery.due_at
+    return schemas.DeliveryOut(
+        id=delivery.id,
+        account_id=delivery.account_id,
+        platform=delivery.platform,
+        state=delivery.state,
+        due_at=due,
+        next_run_at=delivery.next_run_at,
+        version=delivery.version,
+        attempts=delivery.attempts,
+        error=delivery.error,
+        text=delivery.text,
+        remote_id=delivery.remote_id,
+        remote_url=delivery.remote_url,
+        published_at=published,
+        lateness_ms=round((published - due).total_seconds() * 1000) if published else None,
+        job_id=jobs.publish_job_id(delivery.id, delivery.version),
+    )
+
+
+async def _show_batch(uow: UnitOfWork, batch: Batch) -> schemas.BatchOut:
+    report = rules.batch_report(await queries.batch_deliveries(uow.session, batch.id))
+    return schemas.BatchOut(
+        id=batch.id,
+        job_id=jobs.batch_job_id(batch.id),
+        published=report.published,
+        failed=report.failed,
+        pending=report.pending,
+        results=[schemas.BatchResultOut.model_validate(result) for result in report.results],
+    )

@@ -1,0 +1,180 @@
+"""Requests and replies of posts."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import AliasChoices, Field, StringConstraints, model_validator
+
+from service.schema import Reply, Schema
+
+# XML cannot carry control characters and PostgreSQL no NUL: refused at the door, never stripped.
+Text = Annotated[
+    str,
+    StringConstraints(max_length=200_000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"),
+]
+Line = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Instant = Annotated[
+    str, Field(max_length=64, examples=["2030-01-31T09:00:00Z", "2030-01-31T09:00:00"])
+]
+
+
+class MediaRef(Schema):
+    """An uploaded image in a post."""
+
+    id: UUID
+    alt: Text = ""
+    """What the image shows, for people who do not see it."""
+
+
+class Override(Schema):
+    """What differs for one account or platform."""
+
+    text: Text
+
+
+class PostIn(Schema):
+    """A post to schedule; without accounts and platforms it is kept as a draft.
+
+    The names `caption`, `schedule_time`, `content_id` and `hashtags` are accepted as well.
+    """
+
+    text: Text = Field("", validation_alias=AliasChoices("text", "caption"))
+    link: Line | None = Field(None, examples=["https://example.org/story"])
+    media: list[MediaRef] = Field(default_factory=list, max_length=50)
+    hashtags: list[Annotated[Line, Field(min_length=1, max_length=100)]] = Field(
+        default_factory=list, max_length=50
+    )
+    """Appended to the text unless it has them."""
+    accounts: list[UUID] = Field(default_factory=list, max_length=50)
+    platforms: list[Line] = Field(default_factory=list, max_length=20)
+    """Names of platforms on which you have exactly one account."""
+    overrides: dict[Line, Override] = Field(default_factory=dict, max_length=50)
+    """Other texts, by account id or platform name."""
+    publish_at: Instant | None = Field(
+        None, validation_alias=AliasChoices("publish_at", "schedule_time")
+    )
+    """ISO 8601 with an offset, or wall-clock time in `zone`; left out: now."""
+    zone: Annotated[Line, Field(max_length=100)] | None = Field(None, examples=["Europe/Paris"])
+    content_id: Annotated[str | int, Field(union_mode="left_to_right")] | None = None
+    """Your own id of the content."""
+
+
+class PostChange(Schema):
+    """What to change of a post that has not gone out; fields left out stay."""
+
+    text: Text | None = None
+    link: Line | None = None
+    publish_at: Instant | None = None
+    zone: Annotated[Line, Field(max_length=100)] | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set - {"zone"}:
+            raise ValueError("name at least one of text, link, publish_at")
+        return self
+
+
+class RetryIn(Schema):
+    """How to retry a post's deliveries that ended without being published."""
+
+    unconfirmed: Literal["post_again", "mark_published"] | None = None
+    """What you saw on the platform, for deliveries whose outcome is unknown."""
+
+
+class BatchIn(Schema):
+    """Posts to publish now, each to the same accounts."""
+
+    posts: list[UUID] = Field(
+        min_length=1, max_length=100, validation_alias=AliasChoices("posts", "content_ids")
+    )
+    accounts: list[UUID] = Field(default_factory=list, max_length=50)
+    platforms: list[Line] = Field(default_factory=list, max_length=20)
+
+
+class AttemptOut(Reply):
+    """One try to publish a delivery."""
+
+    version: int
+    number: int
+    outcome: str
+    error: str | None
+    worker: str
+    started_at: datetime
+    finished_at: datetime
+
+
+class DeliveryOut(Reply):
+    """One post going to one account."""
+
+    id: UUID
+    account_id: UUID
+    platform: str
+    state: str
+    due_at: datetime
+    next_run_at: datetime
+    version: int
+    attempts: int
+    error: str | None
+    text: str | None
+    remote_id: str | None
+    remote_url: str | None
+    published_at: datetime | None
+    lateness_ms: int | None
+    """Milliseconds between `due_at` and `published_at`."""
+    job_id: str
+
+
+class PostOut(Reply):
+    """A post and its deliveries."""
+
+    id: UUID
+    state: str
+    text: str
+    link: str | None
+    media: list[dict[str, Any]]
+    publish_at: datetime | None
+    zone: str
+    content_id: str | None
+    created_at: datetime
+    deliveries: list[DeliveryOut]
+    schedule_ids: list[UUID]
+    """The ids of `deliveries`, in the order of the request."""
+
+
+class PostDetail(PostOut):
+    """A post with every attempt."""
+
+    attempts: dict[UUID, list[AttemptOut]]
+    """By delivery, oldest first."""
+
+
+class PostList(Reply):
+    """A page of posts."""
+
+    items: list[PostOut]
+    next_cursor: str | None
+
+
+class BatchResultOut(Reply):
+    """What became of one post on one platform."""
+
+    post_id: UUID
+    account_id: UUID
+    platform: str
+    state: str
+    url: str | None
+    error: str | None
+
+
+class BatchOut(Reply):
+    """A batch and what became of it so far."""
+
+    id: UUID
+    job_id: str
+    published: int
+    """Posts that all accounts have."""
+    failed: int
+    """Posts of which at least one delivery ended without being published."""
+    pending: int
+    results: list[BatchResultOut]

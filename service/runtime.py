@@ -1,0 +1,151 @@
+"""What one process opens at start: database, queue, outbound client, platforms, keys."""
+
+import asyncio
+import importlib
+import logging
+import os
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from redis.exceptions import RedisError
+
+from service import embedded
+from service.config import Settings
+from service.db.session import Database, UnitOfWork
+from service.errors import ConfigurationError
+from service.kit.crypto import Keyring
+from service.kit.outbound import Outbound
+from service.platforms.contract import Platform
+from service.platforms.registry import build
+from service.queue import JobCall, QueueClient, connect
+
+SEND_TIMEOUT = 0.25
+"""Seconds that a reply may wait for the queue; afterwards the sweep owns the jobs."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The open resources of a process."""
+
+    settings: Settings
+    database: Database
+    queue: QueueClient
+    outbound: Outbound
+    platforms: Mapping[str, Platform]
+    keyring: Keyring
+
+    def unit_of_work(self) -> UnitOfWork:
+        """Begin a unit of work whose jobs go to the queue after its commit."""
+        return UnitOfWork(self.database.session(), self._send)
+
+    async def _send(self, calls: Sequence[JobCall]) -> None:
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await self.queue.enqueue_many(calls)
+        except (RedisError, OSError, TimeoutError) as error:
+            # The rows are committed: the sweep will queue what is missing.
+            log.warning("queue away, %d jobs left to the sweep: %s", len(calls), error)
+
+
+def with_servers(settings: Settings) -> Settings:
+    """Return settings in which both URLs are set, from running embedded servers where unset.
+
+    Raises:
+        ConfigurationError: production refuses these settings, or no embedded servers are running.
+    """
+    if reasons := settings.refusals():
+        raise ConfigurationError("Refused in production: " + "; ".join(reasons))
+    if not settings.embedded:
+        return settings
+    endpoints = embedded.running(settings.home)
+    if endpoints is None:
+        raise ConfigurationError(
+            f"DATABASE_URL or REDIS_URL is unset and no embedded servers run in {settings.home}: "
+            "start them with 'almanac up', or set both URLs"
+        )
+    return settings.model_copy(
+        update={
+            "environment": settings.environment or "development",
+            "database_url": settings.database_url or SecretStr(endpoints.database_url),
+            "redis_url": settings.redis_url or SecretStr(endpoints.redis_url),
+            "secret_key": settings.secret_key or SecretStr(generated_secret(settings.home)),
+        }
+    )
+
+
+def generated_secret(home: Path) -> str:
+    """Return the secret key of an embedded installation, made at the first call."""
+    path = home / "secret_key"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(32) + "\n")
+    return path.read_text().strip()
+
+
+def _keyring(settings: Settings) -> Keyring:
+    if settings.secret_key is None:
+        raise ConfigurationError("SECRET_KEY is unset: set it to at least 16 random characters")
+    old = settings.secret_key_old.get_secret_value().split() if settings.secret_key_old else []
+    return Keyring([settings.secret_key.get_secret_value(), *old])
+
+
+def _url(secret: SecretStr | None) -> str:
+    assert secret is not None, "with_servers() sets both URLs"
+    return secret.get_secret_value()
+
+
+def database_url(settings: Settings) -> str:
+    """Return DATABASE_URL for asyncpg, whatever driver it names."""
+    url = _url(with_servers(settings).database_url)
+    scheme, separator, rest = url.partition("://")
+    if scheme.partition("+")[0] not in {"postgresql", "postgres"} or not separator:
+        raise ConfigurationError("DATABASE_URL must begin with postgresql://")
+    return f"postgresql+asyncpg://{rest}"
+
+
+def open_queue(settings: Settings) -> QueueClient:
+    """Return a client of the queues; it connects at its first use."""
+    return connect(_url(with_servers(settings).redis_url))
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings, name: str) -> AsyncIterator[Runtime]:
+    """Open everything a process needs, and close it again.
+
+    Args:
+        settings: as read from the environment.
+        name: names the process in PostgreSQL's and Redis's lists of clients.
+    """
+    settings = with_servers(settings)
+    async with AsyncExitStack() as stack:
+        database = Database(
+            database_url(settings), name=f"almanac.{name}", pool_size=settings.pool_size
+        )
+        stack.push_async_callback(database.close)
+        queue = open_queue(settings)
+        stack.push_async_callback(queue.aclose)
+        outbound = await stack.enter_async_context(Outbound(settings.allowed_private_hosts))
+        yield Runtime(
+            settings=settings,
+            database=database,
+            queue=queue,
+            outbound=outbound,
+            platforms=build(outbound),
+            keyring=_keyring(settings),
+        )
+
+
+def load(path: str) -> Any:
+    """Return the object at a dotted path: how declared jobs find their coroutines."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)

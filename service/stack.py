@@ -1,0 +1,168 @@
+"""Everything on one machine: embedded servers where needed, API, maintenance, workers."""
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from service.config import Settings
+from service.db import migrate
+from service.embedded import EmbeddedServers
+from service.errors import Unavailable
+from service.kit.process import dying_with_us
+from service.runtime import database_url
+
+PROCESSES: Mapping[str, tuple[str, ...]] = {
+    "api": ("api",),
+    "maintenance": ("worker", "maintenance"),
+    "worker": ("worker", "publishing"),
+}
+START_TIMEOUT = 30
+STOP_TIMEOUT = 45
+"""Seconds for running jobs to end; a little more than the workers' own wait."""
+RESTART_PAUSE = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Child:
+    """A process of ours that is started again when it ends by itself."""
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    started: float = field(default=0.0)
+
+    def start(self) -> None:
+        """Start the process; it ends with us, also when we are killed."""
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "service.cli", *self.arguments],
+            env=self.environment,
+            start_new_session=True,
+            preexec_fn=dying_with_us(signal.SIGKILL),  # noqa: PLW1509 - no thread runs yet
+        )
+
+    def restart_if_ended(self) -> None:
+        """Start the process again, at most once a second."""
+        ended = self.process is not None and self.process.poll() is not None
+        if ended and time.monotonic() - self.started > RESTART_PAUSE:
+            assert self.process is not None
+            log.warning("%s ended with %s; starting it again", self.name, self.process.returncode)
+            self.start()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, if the process still runs."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the end; kill the process after so many seconds."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            log.warning("%s did not stop in time; killing it", self.name)
+            self.process.kill()
+            self.process.wait()
+
+
+class Stack:
+    """A running installation; leaving the block stops all of it.
+
+    Args:
+        settings: as read from the environment.
+        log_level: of the processes, if not that of the settings.
+    """
+
+    def __init__(self, settings: Settings, *, log_level: str | None = None) -> None:
+        self.settings = settings.model_copy(update={"home": settings.home.absolute()})
+        self._servers = EmbeddedServers(self.settings.home) if settings.embedded else None
+        environment = {
+            **os.environ,
+            "ALMANAC_HOME": str(self.settings.home),
+            "ALMANAC_LOG_LEVEL": log_level or settings.log_level,
+        }
+        self.children = [Child(name, args, environment) for name, args in PROCESSES.items()]
+
+    def start_servers(self) -> None:
+        """Start PostgreSQL and Valkey unless both are given by URL."""
+        if self._servers is not None:
+            self._servers.start()
+
+    def migrate(self) -> str:
+        """Bring the schema up to date and return its revision."""
+        return asyncio.run(migrate.upgrade(database_url(self.settings)))
+
+    def start_processes(self) -> None:
+        """Start API and workers, and wait until the API is ready.
+
+        Raises:
+            Unavailable: it did not get ready in time.
+        """
+        for child in self.children:
+            child.start()
+        url = f"http://{self.settings.host}:{self.settings.port}/readyz"
+        deadline = time.monotonic() + START_TIMEOUT
+        while not _answers(url):
+            api = self.children[0].process
+            if time.monotonic() > deadline or api is None or api.poll() is not None:
+                raise Unavailable(f"The API did not get ready; look at its output above ({url})")
+            time.sleep(0.05)
+
+    def watch(self) -> None:
+        """Start ended processes again, until KeyboardInterrupt."""
+        while True:
+            for child in self.children:
+                child.restart_if_ended()
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """Let running jobs end, then stop everything."""
+        for child in self.children:
+            child.signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_TIMEOUT
+        for child in self.children:
+            child.wait(max(0.1, deadline - time.monotonic()))
+        if self._servers is not None:
+            self._servers.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def write_first_key(home: Path, key: str) -> Path:
+    """Keep the first key in a file that only we can read, where there is no terminal to show it."""
+    path = home / "first-key"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(key + "\n")
+    return path

@@ -1,0 +1,269 @@
+"""Sending jobs: one round trip for any number, arq's rules, nothing half done."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+from arq.connections import ArqRedis
+from redis.asyncio import ConnectionPool, UnixDomainSocketConnection
+from redis.exceptions import ResponseError
+
+from service.queue import EncodeError, JobCall, PayloadTooLarge, QueueClient, connect, job
+from tests.queue.conftest import running_valkey
+from tests.queue.examples import KEY, Runs, echo, publish, stock_worker
+
+pytestmark = pytest.mark.asyncio
+
+
+@job("examples.mail", queue="letters", coroutine="tests.queue.examples.mail")
+async def mail() -> None:
+    """Send a letter: a job of another queue."""
+
+
+class CountingConnection(UnixDomainSocketConnection):
+    """Counts how often something is sent, each time before replies are read."""
+
+    sent = 0
+
+    async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        type(self).sent += 1
+        await super().send_packed_command(*args, **kwargs)
+
+
+@pytest_asyncio.fixture
+async def counting_client(client: QueueClient) -> AsyncIterator[QueueClient]:
+    """A connected client whose sends are counted from zero."""
+    path = client.connection_pool.connection_kwargs["path"]
+    pool = ConnectionPool(connection_class=CountingConnection, path=path)
+    counting_client = QueueClient(pool)
+    await counting_client.ping()
+    CountingConnection.sent = 0
+    yield counting_client
+    await counting_client.aclose()
+    await pool.aclose()
+
+
+async def everything(client: ArqRedis) -> dict[bytes, Any]:
+    """Return all that the server holds."""
+    found: dict[bytes, Any] = {}
+    for key in await client.keys():
+        is_set = await client.type(key) == b"zset"
+        found[key] = await client.zrange(key, 0, -1) if is_set else await client.get(key)
+    return found
+
+
+async def test_a_job_is_written_with_arqs_keys(client: QueueClient) -> None:
+    """G063: what Redis holds is JSON text, without a time limit."""
+    before = datetime.now(UTC)
+    sent = await client.enqueue(echo(number=2, text="ä"))
+    assert sent is not None
+    payload = await client.get(f"arq:job:{sent.job_id}")
+    data = json.loads(payload)
+    assert data["f"] == "examples.echo"
+    assert data["k"] == {"number": 2, "text": "ä"}
+    assert await client.ttl(f"arq:job:{sent.job_id}") == -1
+    ((job_id, score),) = await client.zrange(KEY, 0, -1, withscores=True)
+    assert job_id.decode() == sent.job_id
+    assert score == data["et"]
+    assert 0 <= score / 1000 - before.timestamp() + 0.001 < 1
+    assert await client.dbsize() == 2
+
+
+async def test_the_score_is_the_time_given_never_early(client: QueueClient) -> None:
+    instants = {
+        "future": datetime(2030, 1, 2, 3, 4, 5, 678_001, tzinfo=UTC),
+        "past": datetime(2020, 1, 1, tzinfo=UTC),
+        "epoch": datetime(1970, 1, 1, tzinfo=UTC),
+    }
+    await client.enqueue_many(
+        [echo(number=1).deferred(until=instant, job_id=name) for name, instant in instants.items()]
+    )
+    scores = {name: await client.zscore(KEY, name) for name in instants}
+    assert scores == {"future": 1893553445679, "past": 1577836800000, "epoch": 2}
+
+
+async def test_headers_travel_beside_the_arguments(client: QueueClient) -> None:
+    call = JobCall("examples.echo", "examples", (1,), headers={"trace": "t1"}, job_id="a")
+    await client.enqueue(call)
+    payload = await client.get("arq:job:a")
+    assert json.loads(payload)["h"] == {"trace": "t1"}
+    assert json.loads(payload)["a"] == [1]
+
+
+async def test_many_jobs_of_many_queues_take_one_round_trip(counting_client: QueueClient) -> None:
+    calls = [call for i in range(450) for call in (echo(number=i), mail())]
+    sent = await counting_client.enqueue_many(calls)
+    assert CountingConnection.sent == 1
+    assert [s is not None for s in sent] == [True] * 900
+    assert await counting_client.zcard(KEY) == 450
+    assert await counting_client.zcard("almanac:letters") == 450
+    for i in (0, 898):
+        handle = sent[i]
+        assert handle is not None
+        info = await handle.info()
+        assert info is not None
+        assert info.kwargs == {"number": i // 2}
+        assert info.score is not None
+
+
+async def test_ten_thousand_jobs_in_one_call(counting_client: QueueClient) -> None:
+    await counting_client.enqueue_many([publish(uuid4(), i) for i in range(10_000)])
+    assert CountingConnection.sent == 1
+    assert await counting_client.zcard(KEY) == 10_000
+    assert await counting_client.dbsize() == 10_001
+    payloads = await counting_client.mget(await counting_client.keys("arq:job:*"))
+    assert Counter(json.loads(p)["k"]["version"] for p in payloads) == Counter(range(10_000))
+
+
+async def test_no_jobs_need_no_server(socket_directory: Path) -> None:
+    client = connect(f"unix://{socket_directory}/nobody", retries=0)
+    assert await client.enqueue_many([]) == []
+    assert await client.requeue_many([]) == []
+
+
+@pytest.mark.parametrize("there", [(), ("job",), ("result",), ("in-progress",), ("retry",)])
+async def test_ids_are_refused_as_arq_refuses_them(
+    client: QueueClient, stock: ArqRedis, there: tuple[str, ...]
+) -> None:
+    for job_id in ("theirs", "ours"):
+        for kind in there:
+            await client.set(f"arq:{kind}:{job_id}", b"{}")
+    theirs = await stock.enqueue_job("examples.mail", _job_id="theirs", _queue_name=KEY)
+    ours = await client.enqueue(echo(number=1).deferred(job_id="ours"))
+    assert (ours is None) == (theirs is None) == bool({"job", "result"} & set(there))
+    assert (await client.zscore(KEY, "ours") is None) == (ours is None)
+    if "result" in there:
+        assert await client.get("arq:job:ours") is None
+
+
+async def test_an_id_twice_in_a_batch_is_queued_once(client: QueueClient) -> None:
+    calls = [echo(number=i).deferred(job_id="one") for i in (1, 2)]
+    first, second = await client.enqueue_many(calls)
+    assert first is not None
+    assert second is None
+    assert json.loads(await client.get("arq:job:one"))["k"] == {"number": 1}
+
+
+async def test_of_many_senders_of_an_id_one_wins(client: QueueClient) -> None:
+    call = echo(number=1).deferred(job_id="one")
+    sent = await asyncio.gather(*(client.enqueue(call) for _ in range(50)))
+    assert sum(s is not None for s in sent) == 1
+
+
+async def test_an_old_abort_mark_does_not_stop_a_new_job(client: QueueClient) -> None:
+    """arq keeps the mark of an id it did not find and aborts the next job of that id."""
+    await client.zadd("arq:abort", {"one": 1, "other": 1})
+    await client.enqueue(echo(number=1).deferred(job_id="one"))
+    assert await client.zrange("arq:abort", 0, -1) == [b"other"]
+    runs = Runs()
+    await stock_worker(client, runs, allow_abort_jobs=True).async_run()
+    assert len(runs.calls) == 1
+
+
+async def test_scripts_survive_a_flushed_cache(client: QueueClient) -> None:
+    await client.enqueue(echo(number=1))
+    await client.script_flush()
+    assert all(await client.enqueue_many([echo(number=i) for i in range(201)]))
+    await client.script_flush()
+    assert await client.requeue_many([echo(number=1).deferred(job_id="one")]) == [True]
+    assert await client.zcard(KEY) == 203
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        (echo(number=1, text="x" * 1_048_576), PayloadTooLarge),
+        (echo(number=2**64), EncodeError),
+        (publish(UUID(int=1), float("nan")), EncodeError),  # type: ignore[arg-type]  # on purpose
+    ],
+)
+async def test_a_refused_payload_leaves_nothing(
+    client: QueueClient, bad: JobCall, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=f"job {bad.name}: "):
+        await client.enqueue_many([echo(number=1), bad])
+    assert await client.dbsize() == 0
+
+
+async def test_a_key_of_another_kind_leaves_no_payload(client: QueueClient) -> None:
+    await client.set(KEY, "not a sorted set")
+    for send in (client.enqueue_many, client.requeue_many):
+        with pytest.raises(ResponseError, match="WRONGTYPE"):
+            await send([echo(number=1).deferred(job_id="one")])
+    assert await everything(client) == {KEY.encode(): b"not a sorted set"}
+
+
+async def test_a_full_server_refuses_whole_jobs(socket_directory: Path) -> None:
+    with running_valkey(socket_directory / "s") as url:
+        async with connect(url) as client:
+            await client.set("arq:result:0", b"{}")
+            await client.config_set("maxmemory", 1)
+            before = await everything(client)
+            for send in (client.enqueue_many, client.requeue_many):
+                with pytest.raises(ResponseError, match="maxmemory"):
+                    await send([echo(number=i).deferred(job_id=f"{i}") for i in range(2)])
+            assert await everything(client) == before
+
+
+async def test_a_repeated_batch_still_owns_its_random_ids(client: QueueClient) -> None:
+    """The server applied the batch and the connection broke before the reply: redis-py repeats."""
+    proxy_path = Path(client.connection_pool.connection_kwargs["path"]).with_name("proxy")
+    connections = 0
+
+    async def lose_first_reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        server = client.connection_pool.connection_kwargs["path"]
+        server_reader, server_writer = await asyncio.open_unix_connection(server)
+        while data := await reader.read(65_536):
+            server_writer.write(data)
+            reply = await server_reader.read(65_536)
+            if connections == 1 and b"EVAL" in data:
+                break
+            writer.write(reply)
+        writer.close()
+        server_writer.close()
+
+    async with (
+        await asyncio.start_unix_server(lose_first_reply, proxy_path),
+        connect(f"unix://{proxy_path}") as through_proxy,
+    ):
+        sent = await through_proxy.enqueue_many(
+            [echo(number=1), echo(number=2).deferred(job_id="named")]
+        )
+    assert connections == 2
+    assert [s is not None for s in sent] == [True, False]
+    assert await client.zcard(KEY) == 2
+
+
+async def test_each_url_is_its_own_broker(client: QueueClient, socket_directory: Path) -> None:
+    """G006: jobs appear on the server and in the database that the URL names, nowhere else."""
+    with running_valkey(socket_directory / "s") as url:
+        async with connect(url) as first, connect(f"{url}?db=1") as second:
+            await second.enqueue_many([echo(number=i) for i in range(3)])
+            assert [await c.zcard(KEY) for c in (client, first, second)] == [0, 0, 3]
+            assert [await c.dbsize() for c in (client, first, second)] == [0, 0, 4]
+
+
+async def test_a_pickle_client_asks_for_it(client: QueueClient) -> None:
+    """Compatibility with an old fleet is explicit."""
+    pickled = QueueClient(client.connection_pool, job_serializer=lambda data: b"\x80" + b"...")
+    await pickled.enqueue(echo(number=1).deferred(job_id="one"))
+    assert await client.get("arq:job:one") == b"\x80..."
+
+
+async def test_jobs_without_a_future_are_due_at_once(client: QueueClient) -> None:
+    runs = Runs()
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    await client.enqueue_many([echo(number=1), echo(number=2).deferred(until=soon, job_id="later")])
+    worker = stock_worker(client, runs, max_burst_jobs=1)
+    await worker.async_run()
+    assert runs.calls == [("echo", {"number": 1, "text": ""})]
+    assert await client.zrange(KEY, 0, -1) == [b"later"]

@@ -1,0 +1,101 @@
+"""What a server checks of a post record, written from the lexicons, independently of our code.
+
+app.bsky.feed.post, app.bsky.richtext.facet, app.bsky.embed.images, app.bsky.embed.external
+(https://github.com/bluesky-social/atproto/tree/main/lexicons). Stricter than a real server in two
+points: unknown fields are refused, and facets must begin and end between UTF-8 characters.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import regex  # type: ignore[import-untyped]  # its stubs are not among the dependencies
+
+TID = regex.compile(r"[234567abcdefghij][234567abcdefghijklmnopqrstuvwxyz]{12}")
+DID = regex.compile(r"did:[a-z]+:[a-zA-Z0-9._:%-]*[a-zA-Z0-9._-]")
+
+
+class Invalid(Exception):
+    """The record does not follow the lexicon."""
+
+
+def _need(condition: object, text: str) -> None:
+    if not condition:
+        raise Invalid(text)
+
+
+def _fields(value: Any, required: set[str], optional: Collection[str] = ()) -> None:
+    _need(isinstance(value, dict), f"{value!r} is no object")
+    _need(required <= value.keys(), f"missing {required - value.keys()}")
+    _need(value.keys() <= required | set(optional), f"unknown fields in {sorted(value)}")
+
+
+def check_post(record: Any) -> list[dict[str, Any]]:
+    """Check a record and return its blobs; raises Invalid."""
+    _fields(record, {"$type", "text", "createdAt"}, {"facets", "embed", "langs"})
+    _need(record["$type"] == "app.bsky.feed.post", "wrong $type")
+    text = record["text"]
+    _need(isinstance(text, str), "text is no string")
+    _need(len(text.encode()) <= 3_000, "text must not be longer than 3000 bytes")
+    _need(len(regex.findall(r"\X", text)) <= 300, "text must not be longer than 300 graphemes")
+    _need(datetime.fromisoformat(record["createdAt"]).tzinfo, "createdAt has no zone")
+    for facet in record.get("facets", []):
+        _check_facet(facet, text.encode())
+    return _check_embed(record.get("embed"))
+
+
+def _check_facet(facet: Any, text: bytes) -> None:
+    _fields(facet, {"index", "features"})
+    _fields(facet["index"], {"byteStart", "byteEnd"})
+    start, end = facet["index"]["byteStart"], facet["index"]["byteEnd"]
+    _need(0 <= start < end <= len(text), f"facet {start}..{end} is outside the text")
+    try:
+        covered = text[start:end].decode()
+    except UnicodeDecodeError as error:
+        raise Invalid(f"facet {start}..{end} cuts a character") from error
+    _need(facet["features"], "facet without features")
+    for feature in facet["features"]:
+        _check_feature(feature, covered)
+
+
+def _check_feature(feature: Any, covered: str) -> None:
+    kind = feature.get("$type", "").removeprefix("app.bsky.richtext.facet#")
+    if kind == "link":
+        _fields(feature, {"$type", "uri"})
+        _need(urlsplit(feature["uri"]).scheme in ("http", "https"), "uri is no link")
+        _need(covered == feature["uri"], f"link covers {covered!r}")
+    elif kind == "mention":
+        _fields(feature, {"$type", "did"})
+        _need(DID.fullmatch(feature["did"]), "did is no DID")
+        _need(covered.startswith("@"), f"mention covers {covered!r}")
+    elif kind == "tag":
+        _fields(feature, {"$type", "tag"})
+        tag = feature["tag"]
+        _need(len(tag.encode()) <= 640 and len(regex.findall(r"\X", tag)) <= 64, "tag too long")
+        _need(covered == f"#{tag}", f"tag covers {covered!r}")
+    else:
+        raise Invalid(f"unknown feature {feature!r}")
+
+
+def _check_embed(embed: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    if embed is None:
+        return []
+    if embed.get("$type") == "app.bsky.embed.external":
+        _fields(embed, {"$type", "external"})
+        _fields(embed["external"], {"uri", "title", "description"})
+        return []
+    _need(embed.get("$type") == "app.bsky.embed.images", f"unknown embed {embed!r}")
+    _fields(embed, {"$type", "images"})
+    _need(1 <= len(embed["images"]) <= 4, "images must be 1 to 4")
+    blobs = []
+    for image in embed["images"]:
+        _fields(image, {"image", "alt"}, {"aspectRatio"})
+        _need(isinstance(image["alt"], str), "alt is no string")
+        blob = image["image"]
+        _fields(blob, {"$type", "ref", "mimeType", "size"})
+        _need(blob["$type"] == "blob", "image is no blob")
+        _need(blob["mimeType"].startswith("image/"), "image/* is needed")
+        _need(blob["size"] <= 2_000_000, "blob is larger than 2000000 bytes")
+        blobs.append(blob)
+    return blobs

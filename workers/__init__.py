@@ -1,0 +1,1 @@
+"""One module per queue: coroutines and a WorkerSettings class that `arq` runs."""

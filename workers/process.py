@@ -1,0 +1,83 @@
+"""What every worker process opens, and what all WorkerSettings share."""
+
+import logging
+import os
+import socket
+from contextlib import AsyncExitStack
+
+import msgspec
+
+from service.accounts import actions as accounts
+from service.config import Settings
+from service.kit.logging import configure_logging
+from service.monitoring import queries as monitoring
+from service.queue import QueueClient
+from service.queue.codec import deserialize, serialize
+from service.runtime import Runtime, open_queue, open_runtime
+from workers.engine import Context, Finished, Recorder, install
+
+install()
+
+SERIALIZER = serialize
+DESERIALIZER = deserialize
+NAME = f"{socket.gethostname()}:{os.getpid()}"
+"""Names this worker in attempts and records."""
+POLL_DELAY = 0.1
+COMPLETION_WAIT = 35
+"""Seconds that running jobs get at SIGTERM: a little more than the longest publishing call."""
+HEALTH_INTERVAL = 10
+
+log = logging.getLogger(__name__)
+
+
+def connect() -> QueueClient:
+    """Return this process's queue client, from the environment."""
+    return open_queue(Settings())
+
+
+async def startup(ctx: Context) -> None:
+    """Open the runtime and make it and the recorder part of every job's context."""
+    settings = Settings()
+    if not logging.getLogger().handlers:
+        configure_logging(settings.log_level, json=settings.production)
+    stack = AsyncExitStack()
+    runtime = await stack.enter_async_context(open_runtime(settings, "worker"))
+    async with runtime.unit_of_work() as uow:
+        await accounts.check_keys(uow.session, runtime.keyring)
+    ctx["stack"] = stack
+    ctx["runtime"] = runtime
+    ctx["record"] = recorder(runtime)
+    log.info("worker ready")
+
+
+async def shutdown(ctx: Context) -> None:
+    """Close what `startup` opened."""
+    await ctx["stack"].aclose()
+
+
+def recorder(runtime: Runtime) -> Recorder:
+    """Return what writes a job's end into the history."""
+
+    async def record(end: Finished) -> None:
+        error = end.error
+        await runtime.database.execute(
+            monitoring.record_job(
+                {
+                    "id": end.job_id,
+                    "name": end.job.name,
+                    "queue": end.job.queue,
+                    "state": end.state,
+                    "arguments": msgspec.to_builtins(end.arguments),
+                    "result": msgspec.to_builtins(end.result),
+                    "error": f"{type(error).__name__}: {error}" if error else None,
+                    "traceback": end.traceback,
+                    "tries": end.tries,
+                    "worker": NAME,
+                    "enqueued_at": end.enqueued_at,
+                    "started_at": end.started_at,
+                    "finished_at": end.finished_at,
+                }
+            )
+        )
+
+    return record

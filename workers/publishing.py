@@ -1,0 +1,69 @@
+"""The publishing queue: posts at their time."""
+
+from datetime import UTC, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from schedules import posts as rules
+from service.config import Settings
+from service.posts import jobs, publishing, sweeping
+from service.posts.models import DUE_STATES
+from service.posts.rules import BatchReport
+from service.queue import queue_key
+from service.runtime import Runtime
+from workers import process
+from workers.engine import Context, cron_jobs, run, snooze
+
+BATCH_POLL = timedelta(seconds=1)
+SLOWEST_BATCH_POLL = 15
+
+
+async def publish(ctx: Context, delivery_id: UUID, version: int) -> None:
+    """Claim the delivery, bring it as far as it gets now, record the outcome."""
+    runtime: Runtime = ctx["runtime"]
+    token = uuid4()
+    claimed = await publishing.claim(runtime.database, delivery_id, version, token)
+    if claimed is None:
+        delay = await publishing.delay_until_due(runtime.database, delivery_id, version)
+    else:
+        outcome = await publishing.deliver(runtime, claimed, token, process.NAME)
+        delay = outcome.delay if outcome and outcome.state in DUE_STATES else None
+    # What lies beyond the horizon is left to the sweep.
+    if delay is not None and delay <= runtime.settings.enqueue_horizon:
+        raise snooze(delay)
+
+
+async def publish_batch(ctx: Context, batch_id: UUID) -> BatchReport:
+    """Wait, without holding a slot, until every delivery of the batch has ended."""
+    report = await publishing.batch_report(ctx["runtime"], batch_id)
+    if report.pending:
+        raise snooze(BATCH_POLL * min(ctx["job_try"], SLOWEST_BATCH_POLL))
+    return report
+
+
+async def sweep(ctx: Context) -> dict[str, int]:
+    """Queue what should be queued and is not."""
+    return await sweeping.sweep(ctx["runtime"])
+
+
+class WorkerSettings:
+    """`arq workers.publishing.WorkerSettings`."""
+
+    functions = (
+        run(jobs.publish, publish),
+        run(jobs.publish_batch, publish_batch),
+        run(jobs.sweep, sweep),
+    )
+    cron_jobs = cron_jobs(rules.RULES, functions)
+    queue_name = queue_key("publishing")
+    max_jobs = Settings().publishing_concurrency
+    redis_pool = process.connect
+    job_serializer = process.SERIALIZER
+    job_deserializer = process.DESERIALIZER
+    on_startup = process.startup
+    on_shutdown = process.shutdown
+    job_completion_wait = process.COMPLETION_WAIT
+    poll_delay = process.POLL_DELAY
+    health_check_interval = process.HEALTH_INTERVAL
+    allow_abort_jobs = True
+    timezone: Any = UTC
