@@ -70,13 +70,12 @@ class Launcher:
         Raises:
             Unavailable: it failed; the message ends with the end of the log.
         """
-        process = self.launch(argv, signal.SIGKILL, stdin=subprocess.PIPE)
-        try:
-            process.communicate(text)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+        with self.launch(argv, signal.SIGKILL, stdin=subprocess.PIPE) as process:
+            try:
+                process.communicate(text)
+            except BaseException:
+                process.kill()
+                raise
         if process.returncode != 0:
             raise self.failure(f"{Path(argv[0]).name} ended with code {process.returncode}")
 

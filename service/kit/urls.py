@@ -29,8 +29,8 @@ def _host_problem(url: httpx.URL) -> str | None:
         return "must not contain a user name or password"
     if not url.host:
         return "names no host"
-    if url.port == 0:
-        return "has port 0"
+    if url.port is not None and not 0 < url.port < 65_536:
+        return "has a port outside 1 to 65535"
     if _ends_in_number(url.host) and not _is_address(url.host):
         return "writes its address in an unusual form: use four decimal numbers, e.g. 192.0.2.1"
     return None

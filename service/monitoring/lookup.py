@@ -25,10 +25,10 @@ CHECK_TIMEOUT = 2
 
 async def find(runtime: Runtime, caller: Caller, job_id: str) -> JobOut | None:
     """Return a job, wherever it is told of."""
-    async with runtime.unit_of_work() as uow:
-        publishing = await posts.publish_job(uow.session, caller, job_id)
-    if publishing is not None:
-        return _of_delivery(job_id, publishing)
+    if posts.is_publish_job(job_id):
+        async with runtime.unit_of_work() as uow:
+            publishing = await posts.publish_job(uow.session, caller, job_id)
+        return _of_delivery(job_id, publishing) if publishing else None
     view = await inspect(runtime.queue, job_id)
     if view is not None:
         return _of_view(view)

@@ -36,10 +36,9 @@ async def cancel_job(
     job_id: str, caller: JobsOperator, runtime: Opened, uow: Uow
 ) -> schemas.CancelOut:
     """Cancel a job; one that belongs to a delivery cancels the delivery."""
-    job = await posts.publish_job(uow.session, caller, job_id)
-    if job is not None:
+    if posts.is_publish_job(job_id):
         desk = Desk(uow, caller, runtime.platforms, runtime.settings.enqueue_horizon)
-        await posts.cancel_delivery(desk, job.delivery.id)
+        await posts.cancel_publish_job(desk, job_id)
         return schemas.CancelOut(id=job_id, cancelling=True)
     if not await cancel(runtime.queue, job_id):
         raise NotFound("There is no such job that waits or runs")

@@ -1,6 +1,7 @@
 """The record of a Bluesky post (lexicons app.bsky.feed.post and app.bsky.richtext.facet)."""
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -15,15 +16,14 @@ def record_key(delivery_id: UUID) -> str:
     """Return the TID that is this delivery's record key, always the same.
 
     A TID is 53 bits of microseconds and a 10-bit clock id in 13 sortable characters
-    (https://atproto.com/specs/tid). The time is the one in the UUIDv7, but its lower 30 bits
-    (18 minutes) and the clock id are the UUID's random bits: many deliveries are made in the same
-    millisecond, and two of one account must never share a key, for the later would replace the
-    earlier.
+    (https://atproto.com/specs/tid). Two deliveries of one account must never share a key, for the
+    later post would replace the earlier, and thousands are made in the same millisecond. So the
+    UUIDv7 gives the time in steps of 2**43 microseconds (102 days), one step back to stay in the
+    past, and 53 of its random bits give the rest.
     """
-    microseconds = (delivery_id.int >> 80) * 1000
-    random = delivery_id.int & (1 << 40) - 1
-    value = (microseconds >> 30 << 30 | random >> 10) & (1 << 53) - 1
-    value = value << 10 | random & (1 << 10) - 1
+    step = ((delivery_id.int >> 80) * 1000 >> 43) - 1
+    random = delivery_id.int & (1 << 53) - 1
+    value = (step & (1 << 10) - 1) << 53 | random
     return "".join(_ALPHABET[value >> shift & 31] for shift in range(60, -1, -5))
 
 
@@ -38,7 +38,7 @@ def build(
     created_at: str,
     blobs: list[object],
     dids: Mapping[str, str | None],
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return the record.
 
     Args:
@@ -47,7 +47,7 @@ def build(
         dids: handle → its account's DID, or None where nobody has it.
     """
     text = post_text(content)
-    record: dict[str, object] = {"$type": COLLECTION, "text": text, "createdAt": created_at}
+    record: dict[str, Any] = {"$type": COLLECTION, "text": text, "createdAt": created_at}
     if found := facets(text, dids):
         record["facets"] = found
     if blobs:
@@ -66,7 +66,7 @@ def build(
     return record
 
 
-def facets(text: str, dids: Mapping[str, str | None]) -> list[dict[str, object]]:
+def facets(text: str, dids: Mapping[str, str | None]) -> list[dict[str, Any]]:
     """Return what makes links, mentions and hashtags clickable, by UTF-8 byte offsets."""
     taken = links(text)
     found = [_facet(text, span, "link", uri=span.text) for span in taken]
@@ -91,7 +91,7 @@ def _overlaps(span: Span, others: list[Span]) -> bool:
     return any(span.start < other.end and other.start < span.end for other in others)
 
 
-def _facet(text: str, span: Span, feature: str, **value: str) -> dict[str, object]:
+def _facet(text: str, span: Span, feature: str, **value: str) -> dict[str, Any]:
     start = len(text[: span.start].encode())
     return {
         "index": {"byteStart": start, "byteEnd": start + len(span.text.encode())},

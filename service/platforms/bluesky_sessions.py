@@ -1,6 +1,7 @@
 """Bluesky's sessions: renewed once, however many publications of an account want it at the time."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
@@ -28,6 +29,20 @@ class _Account:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.session: Session | None = None
+        self.replaced: deque[str] = deque(maxlen=8)
+        """Access tokens that were renewed: a row that has one of them was read before that."""
+
+    def newest(self, stored: Session | None) -> Session | None:
+        """Choose between the remembered session and the one that the row had."""
+        if stored is None or stored.accessJwt in self.replaced:
+            return self.session or stored
+        return stored
+
+    def replace(self, old: Session | None, new: Session) -> None:
+        """Remember a renewed session."""
+        if old is not None:
+            self.replaced.append(old.accessJwt)
+        self.session = new
 
 
 class Sessions:
@@ -54,22 +69,23 @@ class Sessions:
     async def _session(self, publication: Publication, *, refused: str | None) -> Session:
         account = self._account(publication.destination.id)
         async with account.lock:
-            session = _newer(account.session, _stored(publication))
+            session = account.newest(_stored(publication))
             if session is None or session.accessJwt == refused or _ends_soon(session):
-                session = await self._renewed(publication, session)
+                old, session = session, await self._renewed(publication, session)
+                account.replace(old, session)
                 publication.destination.session = msgspec.to_builtins(session)
                 await publication.save_session(publication.destination.session)
-            account.session = session
             return session
 
     async def _renewed(self, publication: Publication, old: Session | None) -> Session:
-        if old is not None:
-            try:
-                return await self._api(publication, old.refreshJwt).refresh_session()
-            except AuthFailed:
-                # The refresh token is used up or revoked: log in anew.
-                pass
-        return await log_in(self._api(publication), publication.destination.credentials)
+        credentials = publication.destination.credentials
+        if old is None:
+            return await log_in(self._api(publication), credentials)
+        try:
+            return await self._api(publication, old.refreshJwt).refresh_session()
+        except AuthFailed:
+            # The refresh token is used up or revoked.
+            return await log_in(self._api(publication), credentials)
 
     def _api(self, publication: Publication, token: str = "") -> Api:
         return Api(self._outbound, publication.destination.base_url, token)
@@ -86,15 +102,6 @@ def _stored(publication: Publication) -> Session | None:
         return msgspec.convert(publication.destination.session, Session)
     except msgspec.ValidationError:
         return None
-
-
-def _newer(one: Session | None, other: Session | None) -> Session | None:
-    """Choose by the end of the access tokens: each renewal ends later."""
-    if one is None or other is None:
-        return one or other
-    if one.expires_at is None or other.expires_at is None:
-        return other
-    return one if one.expires_at > other.expires_at else other
 
 
 def _ends_soon(session: Session) -> bool:

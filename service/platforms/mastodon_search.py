@@ -13,8 +13,6 @@ MAX_PAGES = 5
 
 _BREAK = re.compile(r"<br\s*/?>|</p>", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
-# White space, invisible characters, and the marks that some servers turn into formatting.
-_IGNORED = re.compile(r"[\s\u200b-\u200d\u2060\ufe0f*_~`]+")
 
 
 async def find(api: Api, account_id: str, publication: Publication) -> Published | Absent | Unknown:
@@ -41,7 +39,7 @@ def _is_same(status: Status, publication: Publication) -> bool:
     attached = {media.id for media in status.media_attachments}
     if attached or content.media:
         return attached == {publication.handles.get(f"media:{file.id}") for file in content.media}
-    return _key(plain_text(status.content)) == _key(without_mention_servers(content.full_text))
+    return _key(plain_text(status.content)) == _key(content.full_text)
 
 
 def plain_text(content: str) -> str:
@@ -50,4 +48,9 @@ def plain_text(content: str) -> str:
 
 
 def _key(text: str) -> str:
-    return _IGNORED.sub("", text)
+    """Return what stays the same however a server formats a text: its letters and digits.
+
+    A wrong "not there" would double the post, so the comparison is forgiving.
+    """
+    text = without_mention_servers(text)
+    return "".join(filter(str.isalnum, text)) or "".join(text.split())

@@ -153,7 +153,7 @@ def _step(
 ) -> Step:
     """Describe a call; the one with a deadline is the commit. The URL's path is a secret too."""
     parts = urlsplit(target)
-    secrets = [target, parts.path if len(parts.path) > 1 else "", parts.query]
+    secrets = [target, parts.path, parts.query] if parts.path.strip("/") else [parts.query]
     secrets += [credentials.get(name, "").strip() for name in ("secret", "bot_token")]
     return Step(
         Webhook.title,

@@ -177,20 +177,20 @@ def _stoppable(delivery: Delivery) -> bool:
     return idle and delivery.commit_started_at is None
 
 
-async def cancel_delivery(desk: Desk, delivery_id: UUID) -> None:
-    """Cancel one delivery.
+async def cancel_publish_job(desk: Desk, job_id: str) -> None:
+    """Cancel the delivery that a job belongs to.
 
     Raises:
         NotFound: the caller has no such delivery.
-        Conflict: it is out, may be out, or has ended.
+        Conflict: it is out, may be out, or has ended; or the job is of an older version.
     """
-    row = await queries.delivery(desk.session, delivery_id)
-    if row is None:
-        raise NotFound("There is no such delivery")
-    post = await _found(desk, row.post_id)
-    delivery = next(d for d in post.deliveries if d.id == delivery_id)
-    if not _stoppable(delivery):
-        raise Conflict(f"The delivery cannot be cancelled: it is {delivery.state}")
+    job = await publish_job(desk.session, desk.caller, job_id)
+    if job is None:
+        raise NotFound("There is no such job")
+    post = await _found(desk, job.delivery.post_id)
+    delivery = next(d for d in post.deliveries if d.id == job.delivery.id)
+    if delivery.version != job.version or not _stoppable(delivery):
+        raise Conflict(f"The job cannot be cancelled: its delivery is {delivery.state}")
     _change(delivery, DeliveryState.CANCELLED, error=None)
     await desk.session.flush()
 
@@ -286,6 +286,11 @@ class PublishJob:
     delivery: Delivery
     version: int
     state: str
+
+
+def is_publish_job(job_id: str) -> bool:
+    """Whether a job of this id belongs to a delivery."""
+    return jobs.parse_publish_job_id(job_id) is not None
 
 
 async def publish_job(session: AsyncSession, caller: Caller, job_id: str) -> PublishJob | None:

@@ -68,8 +68,8 @@ def _when(body: PostIn, now: datetime, problems: list[Problem]) -> tuple[str, da
     zone = rules.parse_zone(body.zone) if body.zone else None
     if isinstance(zone, Problem):
         problems.append(zone)
-        return "UTC", None
-    name = zone.key if isinstance(zone, ZoneInfo) else "UTC"
+        zone = ZoneInfo("UTC")
+    name = zone.key if zone else "UTC"
     if body.publish_at is None:
         return name, None
     instant = rules.parse_instant(body.publish_at, zone, now)

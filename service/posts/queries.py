@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, case, func, or_, select, tuple_, update
+from sqlalchemy import Row, Select, and_, case, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -100,7 +100,7 @@ async def release_held(session: AsyncSession, account_id: UUID) -> Sequence[Deli
 
 async def feed_entries(
     session: AsyncSession, account_id: UUID, limit: int
-) -> Sequence[tuple[Delivery, Post]]:
+) -> Sequence[Row[Delivery, Post]]:
     """Return what an account of ours has published, newest first."""
     found = await session.execute(
         select(Delivery, Post)
@@ -109,7 +109,7 @@ async def feed_entries(
         .order_by(Delivery.published_at.desc(), Delivery.id.desc())
         .limit(limit)
     )
-    return found.tuples().all()
+    return found.all()
 
 
 async def published_media(
@@ -131,7 +131,7 @@ async def published_media(
 
 async def due_deliveries(
     session: AsyncSession, until: datetime, after: tuple[datetime, UUID], limit: int
-) -> Sequence[tuple[UUID, int, datetime]]:
+) -> Sequence[Row[UUID, int, datetime]]:
     """Return id, version and time of what should be queued, in pages ordered by time and id.
 
     That is what is due until then, and what a worker claimed and let go without a word.
@@ -150,4 +150,4 @@ async def due_deliveries(
         .order_by("at", Delivery.id)
         .limit(limit)
     )
-    return found.tuples().all()
+    return found.all()

@@ -127,12 +127,20 @@ def check_server(info: Mapping[str, Any]) -> list[str]:
 
 
 class _Retry(Retry):
-    """redis-py's retry, which takes a wrong password for a lost connection, without that."""
+    """redis-py's retry of one connection, without its two traps.
+
+    A repeated command connects again, which redis-py repeats as often: minutes instead of seconds.
+    And it takes a wrong password for a lost connection.
+    """
+
+    _repeating = False
 
     async def call_with_retry(
         self, do: Callable[[], Awaitable[T]], fail: Callable[[RedisError], Any]
     ) -> T:
         """Run `do` until it succeeds, `fail` after each lost connection; see redis-py."""
+        if self._repeating:
+            return await do()
 
         async def attempt() -> T | AuthenticationError:
             try:
@@ -140,7 +148,11 @@ class _Retry(Retry):
             except AuthenticationError as error:
                 return error
 
-        outcome = await super().call_with_retry(attempt, fail)
+        self._repeating = True
+        try:
+            outcome = await super().call_with_retry(attempt, fail)
+        finally:
+            self._repeating = False
         if isinstance(outcome, AuthenticationError):
             raise outcome
         return outcome

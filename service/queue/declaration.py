@@ -13,7 +13,7 @@ The coroutine that `coroutine` names has the same parameters after arq's `ctx`.
 import inspect
 import re
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_type_hints
@@ -31,8 +31,7 @@ _JOB_NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _declared: dict[str, "JobType[..., Any]"] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class JobCall:
+class JobCall(msgspec.Struct, frozen=True):
     """One job to be sent: a function by name with its arguments.
 
     `job_id` makes it unique, else it gets a random one; `run_at` (aware) is when it may start, else
@@ -42,10 +41,10 @@ class JobCall:
     name: str
     queue: str
     args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    kwargs: Mapping[str, Any] = {}
     job_id: str | None = None
     run_at: datetime | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
     def __post_init__(self) -> None:
         if self.run_at is not None and self.run_at.tzinfo is None:
@@ -53,7 +52,7 @@ class JobCall:
 
     def deferred(self, until: datetime | None = None, job_id: str | None = None) -> "JobCall":
         """Return the same call with another time to start and, where given, another id."""
-        return replace(self, run_at=until, job_id=job_id or self.job_id)
+        return msgspec.structs.replace(self, run_at=until, job_id=job_id or self.job_id)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,11 +2,13 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from service.embedded import EmbeddedServers
+from service.embedded.account import server_account
 
 from .helpers import sql, valkey
 
@@ -14,8 +16,8 @@ from .helpers import sql, valkey
 @pytest.fixture(scope="session")
 def initialised() -> Iterator[Path]:
     """One home for all tests, whose servers ran once; its path is short and has a space."""
-    with tempfile.TemporaryDirectory(prefix="alm ") as folder:
-        home = Path(folder) / "home"
+    with _folder() as folder:
+        home = folder / "home"
         with EmbeddedServers(home):
             pass
         yield home
@@ -34,5 +36,15 @@ def home(initialised: Path) -> Iterator[Path]:
 @pytest.fixture
 def scratch() -> Iterator[Path]:
     """A private folder with a short path, so that sockets fit whatever the test's name is."""
-    with tempfile.TemporaryDirectory(prefix="alm ") as folder:
-        yield Path(folder)
+    with _folder() as folder:
+        yield folder
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="alm ") as name:
+        folder = Path(name)
+        if server_account().uid is not None:
+            # Root without user namespaces: the servers, running as nobody, must get through.
+            folder.chmod(0o711)
+        yield folder

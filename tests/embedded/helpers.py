@@ -12,18 +12,26 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 import redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from service.embedded import Endpoints
+from service.embedded.account import server_account
 
 T = TypeVar("T")
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
 PROGRAMS = {"unshare", "initdb", "postgres", "valkey-server", "redis-server"}
 SUPERVISE = str(HERE / "supervise.py")
+
+
+needs_namespaces = pytest.mark.skipif(
+    os.geteuid() == 0 and server_account().uid is not None,
+    reason="root may not make user namespaces here, so the servers run as nobody",
+)
 
 
 def alive(pid: int) -> bool:

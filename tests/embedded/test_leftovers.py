@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.embedded import EmbeddedServers, postgres
-from service.embedded.account import server_account
+from service.embedded.account import hand_over, server_account
 from service.embedded.binaries import postgres_folder, valkey_server
 from service.embedded.process import Launcher, claimed
 from service.embedded.servers import STOP_POSTGRES
@@ -47,15 +47,18 @@ def test_a_half_written_pid_file_does_not_prevent_a_start(home: Path, content: s
 def test_a_server_started_by_hand_is_left_alone(home: Path, scratch: Path) -> None:
     """Two servers on one data folder would destroy it."""
     programs, account = postgres_folder(), server_account()
+    sockets = scratch / "hand"
+    sockets.mkdir(mode=0o700)
+    hand_over(sockets, account)
     with claimed(scratch / "hand.lock", STOP_POSTGRES) as lock:
         launcher = Launcher("by hand", account, scratch / "hand.log", lock)
-        command = postgres.command(programs, home / "postgres", scratch)
+        command = postgres.command(programs, home / "postgres", sockets)
         process = launcher.launch(command, STOP_POSTGRES)
     try:
-        launcher.wait_ready(process, lambda: postgres.answers(scratch))
+        launcher.wait_ready(process, lambda: postgres.answers(sockets))
         with pytest.raises(Unavailable, match=r"postmaster\.pid.* already exists"):
             EmbeddedServers(home).start()
-        assert postgres.answers(scratch)
+        assert postgres.answers(sockets)
     finally:
         process.send_signal(STOP_POSTGRES)
         process.wait()

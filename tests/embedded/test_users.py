@@ -16,7 +16,7 @@ from service.embedded import EmbeddedServers, running
 from service.embedded.binaries import postgres_folder
 from service.errors import ConfigurationError
 
-from .helpers import HERE, REPOSITORY, endpoints_of, owned, server_pid, spawned, sql, valkey
+from .helpers import HERE, REPOSITORY, endpoints_of, needs_namespaces, owned, server_pid, spawned, sql, valkey
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as other users")
 
@@ -78,11 +78,9 @@ def restricted(users: int, public: Path, home: Path) -> list[str]:
     ]
 
 
+@needs_namespaces
 def test_root_needs_no_other_user(home: Path) -> None:
     """In a user namespace; what is on disk stays root's, so private folders above do not matter."""
-    probe = subprocess.run(["unshare", "--user", "true"], check=False)
-    if probe.returncode != 0:
-        pytest.skip("user namespaces are refused here")
     with EmbeddedServers(home) as endpoints:
         assert sql(endpoints, "SELECT 1") == [(1,)]
         namespace = Path(f"/proc/{server_pid(home, 'postgres')}/ns/user").readlink()
@@ -106,6 +104,7 @@ def test_a_normal_user(public: Path, python: str, open_folder: Path) -> None:
     assert {owner(path) for path in home.rglob("*")} == {NOBODY}
 
 
+@needs_namespaces
 def test_root_falls_back_to_nobody_and_back(public: Path, open_folder: Path) -> None:
     """Where namespaces are refused, as in most containers; the data follows the change of owner."""
     home = open_folder / "home"
@@ -128,6 +127,7 @@ def test_root_falls_back_to_nobody_and_back(public: Path, open_folder: Path) -> 
         assert sql(endpoints_of(process), "SELECT n FROM kept") == [(7,)]
 
 
+@needs_namespaces
 def test_nobody_cannot_pass_a_private_folder(public: Path, open_folder: Path) -> None:
     parent = open_folder / "private"
     parent.mkdir(mode=0o700)
@@ -139,6 +139,18 @@ def test_nobody_cannot_pass_a_private_folder(public: Path, open_folder: Path) ->
     assert stat.S_IMODE(parent.stat().st_mode) == 0o700
 
 
+@needs_namespaces
+def test_root_cannot_pass_a_private_folder_of_another_user(open_folder: Path) -> None:
+    """In its namespace it has lost that privilege, as with sudo in somebody's home."""
+    parent = open_folder / "private"
+    parent.mkdir(mode=0o700)
+    os.chown(parent, NOBODY, NOBODY)
+    with pytest.raises(ConfigurationError, match="root without its privileges it cannot reach"):
+        EmbeddedServers(parent / "home").start()
+    assert stat.S_IMODE(parent.stat().st_mode) == 0o700
+
+
+@needs_namespaces
 def test_root_with_both_ways_closed(public: Path, open_folder: Path) -> None:
     home = open_folder / "home"
     command = restricted(1, public, home)

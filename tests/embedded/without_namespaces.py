@@ -26,7 +26,9 @@ def main() -> None:
         os.read(mapped, 1)
         Path("/proc/sys/user/max_user_namespaces").write_text("0")
         os.execv(command[0], command)
-    os.read(made, 1)
+    os.close(made_end)
+    if not os.read(made, 1):
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     for kind in ("uid_map", "gid_map"):
         Path(f"/proc/{child}/{kind}").write_text(f"0 0 {users}")
     os.write(mapped_end, b".")

@@ -1,10 +1,12 @@
 """Jobs that the tests declare, their coroutines, and arq's own worker to run them."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -100,6 +102,16 @@ async def sleep(seconds: float) -> None:
 
 class Unknown(Exception):
     """A class that no reader of the result can import."""
+
+
+class Exploit:
+    """What an attacker would store: unpickling it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return Path.touch, (self.path,)
 
 
 class Runs:

@@ -114,8 +114,14 @@ async def test_many_jobs_of_many_queues_take_one_round_trip(counting_client: Que
 
 
 async def test_ten_thousand_jobs_in_one_call(counting_client: QueueClient) -> None:
+    """In one round trip, but in pieces between which the server can serve others."""
+    await counting_client.config_resetstat()
+    CountingConnection.sent = 0
     await counting_client.enqueue_many([publish(uuid4(), i) for i in range(10_000)])
     assert CountingConnection.sent == 1
+    statistics = await counting_client.info("commandstats")
+    assert statistics["cmdstat_eval"]["calls"] == 100
+    assert "cmdstat_multi" not in statistics
     assert await counting_client.zcard(KEY) == 10_000
     assert await counting_client.dbsize() == 10_001
     payloads = await counting_client.mget(await counting_client.keys("arq:job:*"))

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import pickle
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone
 from pathlib import Path
@@ -19,7 +18,7 @@ from hypothesis import strategies as st
 from service.errors import AlmanacError
 from service.queue.codec import MAX_PAYLOAD_BYTES, deserialize, parse, serialize
 from service.queue.errors import DecodeError, EncodeError, NotJSON, PayloadTooLarge, RemoteError
-from tests.queue.examples import Colour, Letter, Level, Parcel, Point, Unknown
+from tests.queue.examples import Colour, Exploit, Letter, Level, Parcel, Point, Unknown
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 floats = st.floats(allow_nan=False, allow_infinity=False)
@@ -196,21 +195,11 @@ def test_errors_are_ours_and_arqs() -> None:
         assert issubclass(ours, theirs)
 
 
-class Payload:
-    """What an attacker would store: unpickling it makes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Path.touch, (self.path,)
-
-
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_pickle_is_never_read(tmp_path: Path, protocol: int) -> None:
     """G063: a pickle payload is rejected and nothing of it runs."""
     target = tmp_path / "executed"
-    payload = pickle.dumps({"f": Payload(target)}, protocol)
+    payload = pickle.dumps({"f": Exploit(target)}, protocol)
     with pytest.raises(NotJSON) as caught:
         deserialize(payload)
     assert ("the payload is a pickle" in str(caught.value)) == (protocol >= 2)

@@ -184,6 +184,19 @@ async def test_a_restart_is_bridged(socket_directory: Path) -> None:
         await new.aclose()
 
 
+async def test_a_server_that_stays_away_is_given_up(socket_directory: Path) -> None:
+    """Connecting again inside a repeated command does not multiply the waiting."""
+    with running_valkey(socket_directory / "s") as url:
+        known, new = connect(url, retries=2), connect(url, retries=2)
+        await known.ping()
+    for client in (known, new):
+        began = time.monotonic()
+        with pytest.raises(RedisConnectionError):
+            await client.ping()
+        assert 0.6 <= time.monotonic() - began < 1.2
+        await client.aclose()
+
+
 async def test_a_cluster_is_refused(socket_directory: Path) -> None:
     with running_valkey(socket_directory / "s", "--cluster-enabled", "yes") as url:
         async with connect(url) as client:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from service.queue import JobState, QueueClient, RemoteError, inspect
 from service.queue.codec import deserialize, serialize
 from tests.queue.examples import (
     KEY,
+    Exploit,
     Letter,
     Runs,
     echo,
@@ -166,16 +166,6 @@ async def test_a_result_that_is_no_json_is_a_recorded_failure(client: QueueClien
     assert view is not None
     assert view.error is not None
     assert (view.state, view.error.message) == (JobState.FAILED, "unable to serialize result")
-
-
-class Exploit:
-    """Unpickling it makes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return Path.touch, (self.path,)
 
 
 async def test_a_pickle_fails_its_job_and_the_worker_goes_on(

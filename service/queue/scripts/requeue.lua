@@ -5,22 +5,18 @@
 -- Cost   O(log n) per job with n ids in the queue; call it with at most 100 jobs
 -- Atomic per call. The keys of a job are made from its id, so one Redis node must hold them all.
 --        ZADD comes first: it is the only write that can fail (not a sorted set, out of memory).
-local queued = {}
-local aborts = redis.call('EXISTS', 'arq:abort') == 1
-for i = 1, #ARGV, 3 do
-  local id = ARGV[i]
-  local payload_key = 'arq:job:' .. id
+local replies = {}
+for n = 1, #ARGV / 3 do
+  local id, score, payload = ARGV[3 * n - 2], ARGV[3 * n - 1], ARGV[3 * n]
   if redis.call('ZSCORE', KEYS[1], id) then
-    redis.call('SET', payload_key, ARGV[i + 2], 'NX')
-    queued[#queued + 1] = 0
+    redis.call('SET', 'arq:job:' .. id, payload, 'NX')
+    replies[n] = 0
   else
-    redis.call('ZADD', KEYS[1], ARGV[i + 1], id)
-    redis.call('SET', payload_key, ARGV[i + 2])
+    redis.call('ZADD', KEYS[1], score, id)
+    redis.call('SET', 'arq:job:' .. id, payload)
     redis.call('DEL', 'arq:result:' .. id, 'arq:retry:' .. id)
-    if aborts then
-      redis.call('ZREM', 'arq:abort', id)
-    end
-    queued[#queued + 1] = 1
+    redis.call('ZREM', 'arq:abort', id)
+    replies[n] = 1
   end
 end
-return queued
+return replies

@@ -1,0 +1,92 @@
+"""Real servers for the whole suite: one PostgreSQL and one Valkey for each xdist worker.
+
+Each test gets a database of its own, copied from a migrated template, and an emptied Valkey.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from service.access.actions import create_key
+from service.access.caller import Scope
+from service.app import create_app
+from service.config import Settings
+from service.db import migrate
+from service.embedded import EmbeddedServers, Endpoints
+from service.runtime import Runtime, open_runtime
+from tests.support import Installation
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    """The servers, with a migrated database `almanac` that nobody else opens."""
+    with EmbeddedServers(tmp_path_factory.mktemp("servers") / "home") as endpoints:
+        asyncio.run(migrate.upgrade(endpoints.database_url))
+        yield endpoints
+
+
+@asynccontextmanager
+async def _database(template_url: str) -> AsyncIterator[str]:
+    name = f"test_{next(_numbers)}"
+    engine = create_async_engine(
+        template_url.replace("/almanac?", "/postgres?"), isolation_level="AUTOCOMMIT"
+    )
+    async with engine.connect() as connection:
+        await connection.execute(text(f"CREATE DATABASE {name} TEMPLATE almanac"))
+    yield template_url.replace("/almanac?", f"/{name}?")
+    async with engine.connect() as connection:
+        await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    await engine.dispose()
+
+
+@pytest_asyncio.fixture
+async def settings(servers: Endpoints, tmp_path: Path) -> AsyncIterator[Settings]:
+    """Settings of one test: its own database, nothing of the environment."""
+    async with _database(servers.database_url) as url:
+        yield Settings(
+            _env_file=None,
+            environment="development",
+            database_url=SecretStr(url),
+            redis_url=SecretStr(servers.redis_url),
+            secret_key=SecretStr("a secret that only tests use"),
+            home=tmp_path,
+            public_url="http://almanac.test",
+            allowed_private_hosts=("127.0.0.1",),
+        )
+
+
+@pytest_asyncio.fixture
+async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """An open runtime on an empty Valkey."""
+    async with open_runtime(settings, "test") as runtime:
+        await runtime.queue.flushdb()
+        yield runtime
+
+
+@pytest_asyncio.fixture
+async def installation(settings: Settings, runtime: Runtime) -> AsyncIterator[Installation]:
+    """The HTTP application on the test's servers, with an admin's key."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        async with runtime.unit_of_work() as uow:
+            key = await create_key(uow.session, "admin", [Scope.ADMIN])
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://almanac.test") as http:
+            yield Installation(runtime, http, key)
+
+
+@pytest.fixture
+def api(installation: Installation) -> Installation:
+    """Short name of `installation` for tests that only speak HTTP."""
+    return installation
