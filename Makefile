@@ -7,7 +7,7 @@ INSTALL := $(PIP) install --require-hashes --requirement
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check format up demo bench locks clean
+.PHONY: help setup test check format up demo docs bench locks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ check: $(VENV)/.test ## Lint, types, architecture
 format: $(VENV)/.test ## Sort imports and format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: setup ## Write docs/jobs.md from the declarations
+	@$(BIN)/python -m workers.reference > docs/jobs.md
 
 bench: setup ## Measure: 10,000 posts due in the same minute
 	@$(BIN)/python -m benchmarks.due_together $(ARGS)

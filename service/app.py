@@ -22,6 +22,7 @@ from service.feeds.routes import router as feeds_router
 from service.media.routes import router as media_router
 from service.monitoring.routes import health as health_router
 from service.monitoring.routes import router as jobs_router
+from service.openapi import describe
 from service.posts.routes import router as posts_router
 from service.runtime import open_runtime
 from service.web import Replayed
@@ -66,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
         max_upload_bytes=settings.max_upload_bytes + FORM_OVERHEAD,
     )
     _handle_errors(app)
+    describe(app)
     return app
 
 

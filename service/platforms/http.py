@@ -33,6 +33,10 @@ _A_BILLION_SECONDS = 1e9
 """A larger reset value is an instant (2001 and later), a smaller one a delay."""
 
 
+class AddressRefused(Rejected, OutboundRefused):
+    """The account's address may not be called from here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One kind of call, as its errors name it."""
@@ -65,7 +69,7 @@ async def send(
     """Send one request; an answer of any status is returned.
 
     Raises:
-        Rejected: the address may not be called from here.
+        AddressRefused: the address may not be called from here; a kind of Rejected.
         Transient: nothing was sent, or the answer of a repeatable step was lost.
         Ambiguous: the answer of the commit was lost.
     """
@@ -74,7 +78,7 @@ async def send(
             method, url, fresh=step.commits, deadline=step.deadline, **parts
         )
     except OutboundRefused as error:
-        raise Rejected(step.says(error.message)) from error
+        raise AddressRefused(step.says(error.message)) from error
     except NotSent as error:
         raise Transient(step.says(f"no connection: {error.message}")) from error
     except AnswerLost as error:
@@ -88,7 +92,7 @@ async def check(outbound: Outbound, step: Step, url: str) -> None:
     try:
         await outbound.check(url)
     except OutboundRefused as error:
-        raise Rejected(step.says(error.message)) from error
+        raise AddressRefused(step.says(error.message)) from error
     except NotSent as error:
         raise Transient(step.says(f"no connection: {error.message}")) from error
 

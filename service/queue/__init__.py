@@ -7,6 +7,7 @@ from service.queue.client import QueueClient
 from service.queue.connect import connect, verify
 from service.queue.declaration import JobCall, JobType, declared, job
 from service.queue.errors import DecodeError, EncodeError, NotJSON, PayloadTooLarge, RemoteError
+from service.queue.failures import Failure
 from service.queue.inspection import JobState, JobView, cancel, inspect, wait
 from service.queue.names import Queue, queue_key
 from service.queue.rules import Rule
@@ -14,6 +15,7 @@ from service.queue.rules import Rule
 __all__ = [
     "DecodeError",
     "EncodeError",
+    "Failure",
     "JobCall",
     "JobState",
     "JobType",

@@ -6,7 +6,8 @@
 
     await client.enqueue(publish(delivery_id=delivery.id, version=1))
 
-The decorated function is never run: its signature types the call, its docstring documents the job.
+The decorated function is never run: its signature types the call, its docstring documents the job
+(where it returns a value, `raise NotImplementedError` satisfies the type checker).
 The coroutine that `coroutine` names has the same parameters after arq's `ctx`.
 """
 
@@ -120,7 +121,7 @@ def job(  # noqa: PLR0913 - each argument is one property of the declaration
     def declare(stub: Callable[P, Coroutine[Any, Any, R]]) -> JobType[P, R]:
         signature = _checked_signature(name, stub)
         hints = get_type_hints(stub, include_extras=True)
-        declared_type: JobType[P, R] = JobType(
+        job_type: JobType[P, R] = JobType(
             name=name,
             queue=queue,
             coroutine=coroutine,
@@ -133,8 +134,8 @@ def job(  # noqa: PLR0913 - each argument is one property of the declaration
             parameters={key: decoder(hints[key]) for key in signature.parameters},
             result=decoder(hints["return"]),
         )
-        _declared[name] = declared_type
-        return declared_type
+        _declared[name] = job_type
+        return job_type
 
     return declare
 

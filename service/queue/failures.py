@@ -53,7 +53,7 @@ def rebuild(failure: Failure) -> Exception | asyncio.CancelledError:
         return remote
     try:
         error = kind(*(failure.arguments if failure.arguments is not None else [failure.message]))
-    except TypeError:  # a class that needs more than its text, such as UnicodeDecodeError
+    except (TypeError, ValueError, ArithmeticError):  # it needs more than text, or other values
         return remote
     if failure.traceback:
         error.add_note(f"Raised in the worker:\n{failure.traceback}")

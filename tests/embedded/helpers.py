@@ -24,6 +24,7 @@ from service.embedded.account import server_account
 T = TypeVar("T")
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
+KEEP = ("DROP TABLE IF EXISTS kept", "CREATE TABLE kept AS SELECT 7 AS n")
 PROGRAMS = {"unshare", "initdb", "postgres", "valkey-server", "redis-server"}
 SUPERVISE = str(HERE / "supervise.py")
 

@@ -11,6 +11,7 @@ import service.embedded.process
 from service.embedded import EmbeddedServers, running
 
 from .helpers import (
+    KEEP,
     SUPERVISE,
     alive,
     eventually,
@@ -61,7 +62,7 @@ def test_an_interrupted_first_start_is_redone(scratch: Path, sent: signal.Signal
 
 def test_a_start_right_after_a_kill_waits_for_the_old_servers(home: Path) -> None:
     with supervisor(home) as (process, endpoints):
-        sql(endpoints, "CREATE TABLE kept AS SELECT 7 AS n")
+        sql(endpoints, *KEEP)
         with valkey(endpoints) as client:
             client.set("kept", "7")
         old = processes_in(home)
@@ -89,10 +90,10 @@ def test_data_survives_the_death_of_the_servers(home: Path) -> None:
     """What was acknowledged is there after SIGKILL of both servers, without any clean shutdown."""
     servers = EmbeddedServers(home)
     endpoints = servers.start()
-    sql(endpoints, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
+    sql(endpoints, *KEEP)
     with valkey(endpoints) as client:
         for _ in range(1000):
-            client.incr("kept")
+            client.incr("counted")
     for name in ("postgres", "valkey"):
         os.kill(server_pid(home, name), signal.SIGKILL)
     assert eventually(lambda: processes_in(home) == [])
@@ -102,7 +103,7 @@ def test_data_survives_the_death_of_the_servers(home: Path) -> None:
     with EmbeddedServers(home) as again:
         assert sql(again, "SELECT n FROM kept") == [(7,)]
         with valkey(again) as client:
-            assert client.get("kept") == "1000"
+            assert client.get("counted") == "1000"
 
 
 def test_a_server_that_does_not_stop_is_killed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from service.embedded.process import Launcher, claimed
 from service.embedded.servers import STOP_POSTGRES
 from service.errors import ConfigurationError, Unavailable
 
-from .helpers import alive, eventually, processes_in, server_pid, sql, supervisor, valkey
+from .helpers import KEEP, alive, eventually, processes_in, server_pid, sql, supervisor, valkey
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def test_a_reused_pid_does_not_prevent_a_start(home: Path, stranger: int) -> Non
     lines = [str(stranger), str(home / "postgres"), "0", "5432", str(home / "run"), "", "", "ready"]
     (home / "postgres" / "postmaster.pid").write_text("\n".join(lines) + "\n")
     for name in (".s.PGSQL.5432", ".s.PGSQL.5432.lock", "valkey.sock"):
+        (home / "run" / name).unlink(missing_ok=True)
         (home / "run" / name).write_text(f"{stranger}\n")
     (home / "endpoints.json").write_text("{}")
     with EmbeddedServers(home) as endpoints:
@@ -76,7 +77,7 @@ def test_orphans_of_a_system_without_prctl_are_stopped(home: Path, scratch: Path
         script.chmod(0o755)
     wrapped = ("--postgres-bin", str(programs), "--valkey", str(programs / "valkey"))
     with supervisor(home, *wrapped) as (process, endpoints):
-        sql(endpoints, "CREATE TABLE kept AS SELECT 7 AS n")
+        sql(endpoints, *KEEP)
         orphans = [server_pid(home, name) for name in ("postgres", "valkey")]
         process.kill()
         process.wait()

@@ -16,7 +16,18 @@ from service.embedded import EmbeddedServers, running
 from service.embedded.binaries import postgres_folder
 from service.errors import ConfigurationError
 
-from .helpers import HERE, REPOSITORY, endpoints_of, needs_namespaces, owned, server_pid, spawned, sql, valkey
+from .helpers import (
+    HERE,
+    KEEP,
+    REPOSITORY,
+    endpoints_of,
+    needs_namespaces,
+    owned,
+    server_pid,
+    spawned,
+    sql,
+    valkey,
+)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as other users")
 
@@ -111,7 +122,7 @@ def test_root_falls_back_to_nobody_and_back(public: Path, open_folder: Path) -> 
     command = restricted(65_536, public, home)
     with spawned(command, environment=environment(public)) as process:
         endpoints = endpoints_of(process)
-        sql(endpoints, "CREATE TABLE kept AS SELECT 7 AS n")
+        sql(endpoints, *KEEP)
         with valkey(endpoints) as client:
             client.set("kept", "7")
         for name in ("postgres", "valkey"):

@@ -66,6 +66,14 @@ def test_an_unknown_handle_stays_plain_text() -> None:
     assert facets("hi @nobody.test", {}) == []
 
 
+def test_a_link_wins_over_what_it_overlaps() -> None:
+    text = "#a-https://a.example @x.https://b.example"
+    assert covered(text, facets(text, {"x.https": BOB})) == [
+        ("https://a.example", {"uri": "https://a.example"}),
+        ("https://b.example", {"uri": "https://b.example"}),
+    ]
+
+
 def test_handles_are_found_in_any_case_and_once() -> None:
     content = Content("@Bob.test @bob.TEST @al.test")
     assert mentioned_handles(content) == ["bob.test", "al.test"]

@@ -264,6 +264,17 @@ async def test_a_lost_answer_stays_uncertain(
     assert webhook.repeat_window == timedelta(0)
 
 
+async def test_each_commit_has_a_connection_of_its_own(
+    webhook: Webhook, webhook_server: WebhookServer
+) -> None:
+    """A kept one may be closing: that could not be told from a lost answer."""
+    with LossyProxy(webhook_server.url) as proxy:
+        destination = await account(webhook, f"{proxy.url}/hook", {"secret": SECRET})
+        for _ in range(2):
+            await send(webhook, destination, Content("a"))
+        assert proxy.connections == 2
+
+
 async def test_signing_keys() -> None:
     assert signing_key("any text") == b"any text"
     assert signing_key("whsec_YWJj") == b"abc"

@@ -291,6 +291,14 @@ def test_a_payload_cannot_name_what_is_called(name: str) -> None:
     assert (rebuilt.type, rebuilt.message) == (name, "x")
 
 
+def test_arguments_that_no_such_exception_takes_are_named() -> None:
+    payload = json.loads(serialize(result_data(Retry(defer=1), success=False)))
+    payload["r"]["arguments"] = [1e308]
+    rebuilt = deserialize(json.dumps(payload).encode())["r"]
+    assert isinstance(rebuilt, RemoteError)
+    assert rebuilt.type == "arq.worker.Retry"
+
+
 def test_exceptions_that_need_more_than_text_are_named() -> None:
     rebuilt = round_trip(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"))
     assert isinstance(rebuilt, RemoteError)

@@ -22,6 +22,8 @@ class LossyProxy:
         self.url = ""
         self.lost = 0
         """How many answers were thrown away."""
+        self.connections = 0
+        """How many connections were taken."""
 
     def lose_answer(self, request_start: str) -> None:
         """Forward the next request that begins so, and break the connection at its answer."""
@@ -32,6 +34,7 @@ class LossyProxy:
         self._refuse.append(request_start.encode())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         upstream_reader, upstream = await asyncio.open_connection(*self._target)
         losing = asyncio.Event()
         back = asyncio.create_task(self._back(upstream_reader, writer, losing))

@@ -1,0 +1,78 @@
+"""Four platforms with servers of their own, and what those servers have really got."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from service.platforms.mastodon_search import plain_text
+from tests.servers.bluesky import BlueskyServer
+from tests.servers.mastodon import MastodonServer
+from tests.servers.proxy import LossyProxy
+from tests.servers.webhook import WebhookServer
+from tests.support import Installation
+
+COMMITS = {
+    "mastodon": "POST /api/v1/statuses",
+    "bluesky": "POST /xrpc/com.atproto.repo.putRecord",
+    "webhook": "POST /hook",
+}
+"""How the request begins that makes a post visible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """The servers, each also behind a proxy that can lose answers."""
+
+    mastodon: MastodonServer
+    bluesky: BlueskyServer
+    webhook: WebhookServer
+    proxies: Mapping[str, LossyProxy]
+
+    def lose_next_answers(self) -> None:
+        """Throw away the answer to the next post on each network that is reached by its proxy."""
+        for name, proxy in self.proxies.items():
+            proxy.lose_answer(COMMITS[name])
+
+    async def connect(self, api: Installation) -> dict[str, str]:
+        """Connect an account on each network, and a feed; return their ids by platform."""
+        servers = {"mastodon": self.mastodon, "bluesky": self.bluesky, "webhook": self.webhook}
+        accounts = await self._connect(api, {name: each.url for name, each in servers.items()})
+        return {"feed": await api.connect("feed", {"handle": "news"}), **accounts}
+
+    async def connect_lossy(self, api: Installation) -> dict[str, str]:
+        """Connect the same accounts through the proxies."""
+        return await self._connect(api, {name: each.url for name, each in self.proxies.items()})
+
+    async def _connect(self, api: Installation, urls: Mapping[str, str]) -> dict[str, str]:
+        login = {"identifier": self.bluesky.handle, "app_password": self.bluesky.password}
+        token = {"access_token": self.mastodon.token}
+        return {
+            "mastodon": await api.connect("mastodon", token, base_url=urls["mastodon"]),
+            "bluesky": await api.connect("bluesky", login, base_url=urls["bluesky"]),
+            "webhook": await api.connect("webhook", {"url": f"{urls['webhook']}/hook"}),
+        }
+
+    async def texts(self, api: Installation) -> dict[str, list[str]]:
+        """Return the texts of all posts that each network shows; the webhook's are its calls."""
+        feed = (await api.http.get("/feeds/news.json")).json()
+        return {
+            "feed": [item["content_text"] for item in feed["items"]],
+            "mastodon": [plain_text(post["content"]) for post in self.mastodon.posts],
+            "bluesky": [post["record"]["text"] for post in self.bluesky.posts],
+            "webhook": [post["text"] for post in self.webhook.posts],
+        }
+
+
+@contextmanager
+def networks() -> Iterator[Networks]:
+    """Run all servers and proxies."""
+    with ExitStack() as stack:
+        enter: Callable[[LossyProxy], LossyProxy] = stack.enter_context
+        mastodon = stack.enter_context(MastodonServer())
+        bluesky = BlueskyServer()
+        stack.enter_context(bluesky)
+        webhook = WebhookServer()
+        stack.enter_context(webhook)
+        urls = {"mastodon": mastodon.url, "bluesky": bluesky.url, "webhook": webhook.url}
+        proxies = {name: enter(LossyProxy(url)) for name, url in urls.items()}
+        yield Networks(mastodon, bluesky, webhook, proxies)

@@ -1,0 +1,59 @@
+"""Writes docs/jobs.md from the declarations: `make docs`."""
+
+import inspect
+import sys
+from typing import Any
+
+from schedules import monitoring, posts
+from service.queue import JobType, Rule, declared
+from workers import maintenance, publishing
+
+MODULES = (publishing, maintenance)
+"""Imported so that their jobs are declared."""
+RULES = (*posts.RULES, *monitoring.RULES)
+HEADING = """# Jobs
+
+Every job of Almanac, written from its declaration by `make docs`. Arguments are ids; a job may run
+more than once and has its effect once.
+"""
+
+
+def reference() -> str:
+    """Return the reference of all jobs as Markdown."""
+    own = [job for job in declared().values() if job.coroutine.startswith("workers.")]
+    return "\n".join([HEADING, *(_section(job) for job in sorted(own, key=lambda j: j.name))])
+
+
+def _section(job: JobType[..., Any]) -> str:
+    parameters = ", ".join(map(str, job.signature.parameters.values()))
+    returned = inspect.formatannotation(job.signature.return_annotation)
+    kept = f"kept {job.keep_result:g} s in Redis"
+    when = "; ".join(_when(rule) for rule in RULES if rule.job == job.name)
+    rows = {
+        "queue": job.queue,
+        "arguments": f"`{parameters}`" if parameters else "none",
+        "result": f"`{returned}`, {kept}" if job.keep_result else "none",
+        "time limit": f"{job.timeout:g} s",
+        "schedule": when or "on demand",
+        "on an exception": "recorded as failed, not repeated by itself",
+        "history": {
+            "all": "every run",
+            "failures": "failed runs",
+            "none": "none: its row tells",
+        }[job.history],
+        "coroutine": f"`{job.coroutine}`",
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return f"## {job.name}\n\n{job.doc}\n\n| | |\n|---|---|\n{table}\n"
+
+
+def _when(rule: Rule) -> str:
+    if rule.minute is None:
+        return "every minute"
+    if rule.hour is None:
+        return f"every hour at minute {rule.minute}"
+    return f"every day at {rule.hour:02}:{rule.minute:02} UTC"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())
