@@ -10,14 +10,21 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 
 from service.accounts import actions as accounts
 from service.accounts.routes import router as accounts_router
 from service.body_limit import BodyLimit
 from service.config import Settings
-from service.errors import AlmanacError, InvalidInput, Problem, Unauthenticated, Unavailable
+from service.errors import (
+    AlmanacError,
+    Conflict,
+    InvalidInput,
+    Problem,
+    Unauthenticated,
+    Unavailable,
+)
 from service.feeds.routes import router as feeds_router
 from service.media.routes import router as media_router
 from service.monitoring.routes import health as health_router
@@ -77,6 +84,7 @@ def _handle_errors(app: FastAPI) -> None:
         RequestValidationError: _malformed,
         HTTPException: _http,
         Replayed: _replayed,
+        IntegrityError: _conflict,
         InterfaceError: _database_away,
         OperationalError: _database_away,
         ConnectionError: _server_away,
@@ -154,6 +162,11 @@ async def _http(_: Request, error: HTTPException) -> JSONResponse:
 
 async def _replayed(_: Request, reply: Replayed) -> JSONResponse:
     return JSONResponse(reply.body, reply.status, {"Idempotent-Replayed": "true"})
+
+
+async def _conflict(request: Request, error: IntegrityError) -> JSONResponse:
+    log.warning("two requests at once", exc_info=error)
+    return await _known(request, Conflict("Another request made the same thing meanwhile"))
 
 
 async def _database_away(request: Request, error: DBAPIError) -> JSONResponse:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from service.config import Settings
+from service.config import Settings, explain
 from service.errors import AlmanacError
 from service.kit.logging import configure_logging
 
@@ -68,8 +69,9 @@ def api() -> None:
     import uvicorn
 
     from service.app import create_app
+    from service.runtime import with_servers
 
-    settings = Settings()
+    settings = with_servers(Settings())
     _start_logging(settings)
     uvicorn.run(
         create_app(settings),
@@ -92,9 +94,9 @@ def worker(
     """Serve one or several queues in this process."""
     import uvloop
 
-    from service.runtime import load
+    from service.runtime import load, with_servers
 
-    settings = Settings()
+    settings = with_servers(Settings())
     _start_logging(settings)
     classes = []
     for queue in queues:
@@ -188,12 +190,32 @@ def _job(job_id: str, timeout: float, *, as_json: bool) -> str:
     return job.state
 
 
+def _in_one_line(error: BaseException) -> str | None:
+    """Return what a known failure means for the person; None for one that we did not foresee."""
+    from pydantic import ValidationError
+    from redis.exceptions import RedisError
+    from sqlalchemy.exc import DBAPIError
+
+    if isinstance(error, AlmanacError):
+        return error.message
+    if isinstance(error, ValidationError) and error.title == Settings.__name__:
+        return explain(error)
+    if isinstance(error, DBAPIError):
+        return f"PostgreSQL: {error.orig}"
+    if isinstance(error, RedisError | OSError):
+        return f"A server does not answer: {error}"
+    return None
+
+
 def main() -> None:
-    """Run the command line; errors that we know are one line, not a traceback."""
+    """Run the command line; failures that we know are one line, not a traceback."""
     try:
         app()
-    except AlmanacError as error:
-        err.print(f"[red]{type(error).__name__}:[/] {error.message}", soft_wrap=True)
+    except Exception as error:  # the last place before the person
+        message = _in_one_line(error)
+        if message is None:
+            raise
+        err.print(f"[red]Error:[/] {escape(message)}", soft_wrap=True)
         sys.exit(2)
 
 

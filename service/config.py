@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -98,3 +98,13 @@ class Settings(BaseSettings):
         if self.secret_key is None:
             reasons.append("SECRET_KEY is unset: credentials could not be decrypted after a move")
         return reasons
+
+
+def explain(error: ValidationError) -> str:
+    """Say which variables of the environment are wrong, by the names that people set."""
+    names = {
+        name: str(field.validation_alias or f"ALMANAC_{name}".upper())
+        for name, field in Settings.model_fields.items()
+    }
+    faults = ((str(fault["loc"][0]), fault["msg"]) for fault in error.errors())
+    return "; ".join(f"{names.get(name, name)}: {message}" for name, message in faults)

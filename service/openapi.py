@@ -27,4 +27,5 @@ def _rename_problems(document: dict[str, Any]) -> None:
             for status, response in operation["responses"].items():
                 # FastAPI files every reply under the route's own media type.
                 if status.isdigit() and int(status) >= FIRST_ERROR:
-                    response["content"] = {PROBLEM: body for body in response["content"].values()}
+                    (body,) = response["content"].values()
+                    response["content"] = {PROBLEM: body}

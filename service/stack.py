@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ import httpx
 from service.config import Settings
 from service.db import migrate
 from service.embedded import EmbeddedServers
-from service.errors import Unavailable
+from service.errors import ConfigurationError, Unavailable
 from service.kit.process import dying_with_us
 from service.runtime import database_url
 
@@ -111,8 +112,10 @@ class Stack:
         """Start API and workers, and wait until the API is ready.
 
         Raises:
+            ConfigurationError: the API's port is taken.
             Unavailable: it did not get ready in time.
         """
+        _check_port(self.settings)
         for child in self.children:
             child.start()
         url = f"http://{self.settings.host}:{self.settings.port}/readyz"
@@ -124,16 +127,20 @@ class Stack:
             time.sleep(0.05)
 
     def watch(self) -> None:
-        """Start ended processes again, until KeyboardInterrupt."""
+        """Start ended processes again, until a signal raises."""
         while True:
             for child in self.children:
                 child.restart_if_ended()
             time.sleep(0.2)
 
-    def stop(self) -> None:
-        """Let running jobs end, then stop everything."""
+    def hurry(self) -> None:
+        """Tell every process to stop; told twice, a worker lets go of its running jobs."""
         for child in self.children:
             child.signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """Let running jobs end, then stop everything."""
+        self.hurry()
         deadline = time.monotonic() + STOP_TIMEOUT
         for child in self.children:
             child.wait(max(0.1, deadline - time.monotonic()))
@@ -150,6 +157,19 @@ class Stack:
         traceback: types.TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _check_port(settings: Settings) -> None:
+    """Refuse a taken port now: another process that answers there would look like our API."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"The API cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
+                "set ALMANAC_PORT to a free port"
+            ) from error
 
 
 def _answers(url: str) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 import types
+from collections.abc import Callable
 
 from rich.console import Console
 
@@ -13,18 +14,24 @@ from service.stack import Stack, write_first_key
 
 
 class Stopped(BaseException):
-    """SIGTERM: handled like Ctrl-C."""
+    """SIGTERM or Ctrl-C."""
 
 
 def run_up(settings: Settings, out: Console) -> None:
     """Run until Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, _stop)
+    _on_signals(_stop)
     with Stack(settings) as stack:
         try:
             _start(stack, out)
             stack.watch()
-        except (KeyboardInterrupt, Stopped):
-            out.print("Stopping: running jobs are finished first…")
+        except Stopped:
+            out.print("Stopping: running jobs are finished first; Ctrl-C again lets go of them.")
+            _on_signals(lambda _, __: stack.hurry())
+
+
+def _on_signals(handler: Callable[[int, types.FrameType | None], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
 
 
 def _stop(number: int, frame: types.FrameType | None) -> None:

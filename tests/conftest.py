@@ -23,15 +23,15 @@ from service.config import Settings
 from service.db import migrate
 from service.embedded import EmbeddedServers, Endpoints
 from service.runtime import Runtime, open_runtime
-from tests.support import Installation
+from tests.support import Installation, server_folder
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+def servers() -> Iterator[Endpoints]:
     """The servers, with a migrated database `almanac` that nobody else opens."""
-    with EmbeddedServers(tmp_path_factory.mktemp("servers") / "home") as endpoints:
+    with server_folder() as folder, EmbeddedServers(folder / "home") as endpoints:
         asyncio.run(migrate.upgrade(endpoints.database_url))
         yield endpoints
 
@@ -81,7 +81,7 @@ async def installation(settings: Settings, runtime: Runtime) -> AsyncIterator[In
     async with app.router.lifespan_context(app):
         async with runtime.unit_of_work() as uow:
             key = await create_key(uow.session, "admin", [Scope.ADMIN])
-        transport = httpx.ASGITransport(app)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://almanac.test") as http:
             yield Installation(runtime, http, key)
 

@@ -1,8 +1,11 @@
 """What tests say in one line: ask the API, connect an account, run the jobs that are due."""
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,6 +13,7 @@ from arq.worker import get_kwargs
 from sqlalchemy import text
 
 from service.access.actions import create_key
+from service.embedded.account import server_account
 from service.runtime import Runtime
 from workers import maintenance, process, publishing
 from workers.engine import Worker
@@ -20,6 +24,17 @@ PNG = bytes.fromhex(
     "0000000049454e44ae426082"
 )
 """The smallest picture: one transparent pixel."""
+
+
+@contextmanager
+def server_folder() -> Iterator[Path]:
+    """A private folder that servers can enter, with a short path (for sockets) and a space."""
+    with tempfile.TemporaryDirectory(prefix="alm ") as name:
+        folder = Path(name)
+        if server_account().uid is not None:
+            # Root without user namespaces: the servers, running as nobody, must get through.
+            folder.chmod(0o711)
+        yield folder
 
 
 def in_seconds(seconds: float) -> str:

@@ -7,7 +7,8 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.access.caller import Caller
-from service.accounts.models import Account
+from service.accounts.models import Account as Account  # what the queries return
+from service.accounts.models import AccountState as AccountState
 from service.kit.pagination import Page, Rows, encode_cursor
 
 

@@ -1,29 +1,24 @@
 """Start server processes that never outlive this one, and wait for them."""
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from service.embedded.account import Account
 from service.embedded.lock import wait_for_flock
 from service.errors import Unavailable
+from service.kit.process import dying_with_us
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.01
-PR_SET_PDEATHSIG = 1  # prctl(2)
 # The servers get nothing else of the environment: not the secrets, not PGPORT and its like.
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-
-_libc: ctypes.CDLL | None = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ class Launcher:
                 # A Ctrl-C at the terminal must reach the supervisor only: it stops us cleanly.
                 start_new_session=True,
                 pass_fds=(self.lock,),
-                preexec_fn=partial(_die_with, os.getpid(), death_signal),  # noqa: PLW1509 - system calls only
+                preexec_fn=dying_with_us(death_signal),  # noqa: PLW1509 - system calls only
             )
         finally:
             os.close(log)
@@ -143,11 +138,3 @@ def _stop_orphan(descriptor: int, path: Path, stop_signal: signal.Signals) -> No
         if wait_for_flock(descriptor, STOP_SECONDS):
             return
     raise Unavailable(f"Process {pid}, left by an earlier run, holds {path}. Stop it.")
-
-
-def _die_with(parent: int, death_signal: int) -> None:
-    """Run in the child, after the change of user, which would undo it (prctl(2))."""
-    if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)

@@ -24,7 +24,11 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-router = APIRouter(prefix="/feeds", tags=["feeds"], responses={status: ERRORS[status] for status in (404, 422, 503)})
+router = APIRouter(
+    prefix="/feeds",
+    tags=["feeds"],
+    responses={status: ERRORS[status] for status in (404, 422, 503)},
+)
 Handle = Annotated[str, PathParameter(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
 
 

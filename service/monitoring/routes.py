@@ -8,7 +8,6 @@ from fastapi.responses import JSONResponse
 from service.errors import NotFound
 from service.monitoring import lookup, schemas
 from service.posts import actions as posts
-from service.posts.desk import Desk
 from service.queue import cancel
 from service.web import ERRORS, JobsOperator, JobsReader, Opened, Uow
 
@@ -37,7 +36,7 @@ async def cancel_job(
 ) -> schemas.CancelOut:
     """Cancel a job; one that belongs to a delivery cancels the delivery."""
     if posts.is_publish_job(job_id):
-        desk = Desk(uow, caller, runtime.platforms, runtime.settings.enqueue_horizon)
+        desk = posts.Desk(uow, caller, runtime.platforms, runtime.settings.enqueue_horizon)
         await posts.cancel_publish_job(desk, job_id)
         return schemas.CancelOut(id=job_id, cancelling=True)
     if not await cancel(runtime.queue, job_id):

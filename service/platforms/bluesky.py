@@ -64,7 +64,7 @@ class Bluesky:
             "An app password, made in Settings > Privacy and security > App passwords."
         ),
     }
-    commit_deadline = timedelta(seconds=40)
+    commit_deadline = timedelta(seconds=10)
     visibility_lag = timedelta(seconds=5)
     repeat_window = FOREVER
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import regex  # type: ignore[import-untyped]  # its stubs are not among the dependencies
+import regex
 
 _LINK_START = r"(?<![A-Za-z0-9@$#\uff20\uff03])https?://"
 LINK = regex.compile(rf'{_LINK_START}[^\s<>"]+', regex.IGNORECASE)

@@ -11,7 +11,7 @@
 import unicodedata
 from collections.abc import Callable
 
-import regex  # type: ignore[import-untyped]  # its stubs are not among the dependencies
+import regex
 
 from service.platforms.entities import (
     X_LINK,

@@ -53,7 +53,7 @@ class Mastodon:
             secret=False,
         ),
     }
-    commit_deadline = timedelta(seconds=30)
+    commit_deadline = timedelta(seconds=10)
     visibility_lag = timedelta(seconds=30)
     repeat_window = timedelta(minutes=50)
 

@@ -62,7 +62,7 @@ class Webhook:
             "For Telegram: the chat's number or @name.", required=False, secret=False
         ),
     }
-    commit_deadline = timedelta(seconds=30)
+    commit_deadline = timedelta(seconds=10)
     visibility_lag = timedelta(0)
     repeat_window = timedelta(0)
 

@@ -14,7 +14,7 @@ from service.errors import Conflict, InvalidInput, NotFound, Problem
 from service.kit.clock import now
 from service.kit.ids import uuid7
 from service.posts import composing, jobs, queries, rules
-from service.posts.desk import Desk
+from service.posts.desk import Desk as Desk  # what its callers give it
 from service.posts.models import DUE_STATES, IDLE_STATES, Batch, Delivery, DeliveryState, Post
 from service.posts.schemas import BatchIn, PostChange, PostIn, RetryIn
 

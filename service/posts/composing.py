@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from service.accounts import queries as accounts
-from service.accounts.models import Account
+from service.accounts.queries import Account
 from service.errors import InvalidInput, Problem
 from service.kit.urls import url_problem
 from service.media import queries as media

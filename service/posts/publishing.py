@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Row
 
 from service.accounts import actions as accounts
-from service.accounts.models import AccountState
+from service.accounts.queries import AccountState
 from service.db.session import Database
 from service.errors import AlmanacError
 from service.kit.clock import now
@@ -211,6 +211,11 @@ async def attempt(
         return _failed(error, claimed, policy)
     except PlatformError as error:
         return _failed(error, claimed, policy)
+    except ClaimLost:
+        raise
+    except Exception as error:  # a fault of ours must use up a retry, or it is repeated for ever
+        log.exception("unexpected error before the commit")
+        return _failed(Transient(_unexpected(error)), claimed, policy)
 
 
 async def _commit(platform: Platform, publication: Publication, stamp: Stamp) -> Outcome:
@@ -221,7 +226,16 @@ async def _commit(platform: Platform, publication: Publication, stamp: Stamp) ->
     except TimeoutError:
         seconds = platform.commit_deadline.total_seconds()
         raise Ambiguous(f"{platform.title} did not answer within {seconds:g} s") from None
+    except PlatformError:
+        raise
+    except Exception as error:  # whatever went wrong here, the post may be out
+        log.exception("unexpected error at the commit")
+        raise Ambiguous(_unexpected(error)) from error
     return Outcome(DeliveryState.PUBLISHED, published=published)
+
+
+def _unexpected(error: Exception) -> str:
+    return f"Unexpected {type(error).__name__}: {error}; the log has the details"
 
 
 def _repeatable(platform: Platform, publication: Publication) -> bool:

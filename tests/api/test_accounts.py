@@ -1,5 +1,6 @@
 """Connecting accounts, platforms as data, media, feeds, jobs, health."""
 
+import asyncio
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -91,6 +92,15 @@ async def test_a_taken_handle(api: Installation) -> None:
     body = {"platform": "feed", "credentials": {"handle": "news"}}
     reply = await api.post("/v1/accounts", body, key=key)
     assert reply.status_code == 409
+    assert await api.count("accounts") == 1
+
+
+async def test_connecting_twice_at_once(api: Installation) -> None:
+    """One of two concurrent requests makes the account, the other finds it or is told."""
+    body = {"platform": "feed", "credentials": {"handle": "race"}}
+    replies = await asyncio.gather(*(api.post("/v1/accounts", body) for _ in range(5)))
+    assert {reply.status_code for reply in replies} <= {201, 409}
+    assert 201 in {reply.status_code for reply in replies}
     assert await api.count("accounts") == 1
 
 

@@ -232,3 +232,21 @@ async def test_lists_are_paged_newest_first(api: Installation) -> None:
     seen = [post["id"] for page in (first, second, third) for post in page["items"]]
     assert seen == made[::-1]
     assert third["next_cursor"] is None
+
+
+async def test_a_failed_commit_is_no_success(api: Installation) -> None:
+    """The commit comes before the reply: what only the commit refuses is not answered 201."""
+    await api.sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'not today'; END $$"
+    )
+    await api.sql(
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON posts DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    account = await api.connect()
+    response = await api.post("/v1/posts", {"text": "x", "accounts": [account]})
+    assert response.status_code == 500
+    assert response.json()["detail"].startswith("Something went wrong here")
+    assert await api.count("posts") == 0
+    assert await api.queued() == []

@@ -1,11 +1,14 @@
 """What a platform's answer makes of a delivery, over real sockets."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from service.platforms.contract import Publication, Published
+from service.platforms.feed import Feed, feed
 from service.posts import sweeping
 from tests.servers.faults import Fault
 from tests.servers.webhook import WebhookServer
@@ -188,3 +191,39 @@ async def test_two_jobs_of_one_delivery_publish_once(api: Installation) -> None:
         await running
         assert len(receiver.posts) == 1
         assert (await delivery_of(api, post))["outcomes"] == ["published"]
+
+
+class Broken(Feed):
+    """A feed whose adapter has a fault of its own."""
+
+    def __init__(self, step: str) -> None:
+        original = feed()
+        super().__init__("feed", original.title, original.limits, live=True)
+        self.step = step
+
+    async def prepare(self, publication: Publication) -> None:
+        """Fail, if this is the step."""
+        if self.step == "prepare":
+            raise KeyError("surprise")
+
+    async def commit(self, publication: Publication) -> Published:
+        """Fail, if this is the step."""
+        if self.step == "commit":
+            raise KeyError("surprise")
+        return await super().commit(publication)
+
+
+@pytest.mark.parametrize(("step", "stamped"), [("prepare", False), ("commit", True)])
+async def test_a_fault_of_an_adapter_uses_up_a_retry(
+    api: Installation, step: str, stamped: bool
+) -> None:
+    """G075: it is logged, recorded, retried by policy; after the stamp it counts as uncertain."""
+    post = await api.schedule([await api.connect()])
+    platforms = {**api.runtime.platforms, "feed": Broken(step)}
+    api.runtime = replace(api.runtime, platforms=platforms)
+    await api.work(max_burst_jobs=1)
+    delivery = await delivery_of(api, post)
+    assert (delivery["state"], delivery["outcomes"]) == ("retrying", ["retrying"])
+    assert delivery["error"] == "Unexpected KeyError: 'surprise'; the log has the details"
+    (row,) = await api.sql("SELECT commit_started_at IS NOT NULL AS stamped FROM deliveries")
+    assert row.stamped is stamped

@@ -17,8 +17,8 @@ from sqlalchemy import Executable, Row
 
 from service.db.session import Database
 from service.posts import claim_queries
+from service.runtime import load
 from workers.engine.serve import serve
-from workers.publishing import WorkerSettings
 
 
 class Trap:
@@ -57,7 +57,7 @@ def main(moment: str, statement: str, *deliveries: str) -> None:
         return rows
 
     Database.execute = trapped  # type: ignore[method-assign] # in this process only
-    asyncio.run(serve([WorkerSettings]))
+    asyncio.run(serve([load("workers.publishing.WorkerSettings")]))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from service.platforms.mastodon_search import plain_text
 from tests.servers.bluesky import BlueskyServer
 from tests.servers.mastodon import MastodonServer
 from tests.servers.proxy import LossyProxy
@@ -28,6 +27,15 @@ class Networks:
     webhook: WebhookServer
     proxies: Mapping[str, LossyProxy]
 
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where the servers themselves are, by platform."""
+        return {
+            "mastodon": self.mastodon.url,
+            "bluesky": self.bluesky.url,
+            "webhook": self.webhook.url,
+        }
+
     def lose_next_answers(self) -> None:
         """Throw away the answer to the next post on each network that is reached by its proxy."""
         for name, proxy in self.proxies.items():
@@ -35,8 +43,7 @@ class Networks:
 
     async def connect(self, api: Installation) -> dict[str, str]:
         """Connect an account on each network, and a feed; return their ids by platform."""
-        servers = {"mastodon": self.mastodon, "bluesky": self.bluesky, "webhook": self.webhook}
-        accounts = await self._connect(api, {name: each.url for name, each in servers.items()})
+        accounts = await self._connect(api, self.urls)
         return {"feed": await api.connect("feed", {"handle": "news"}), **accounts}
 
     async def connect_lossy(self, api: Installation) -> dict[str, str]:
@@ -57,7 +64,7 @@ class Networks:
         feed = (await api.http.get("/feeds/news.json")).json()
         return {
             "feed": [item["content_text"] for item in feed["items"]],
-            "mastodon": [plain_text(post["content"]) for post in self.mastodon.posts],
+            "mastodon": [self.mastodon.source(post["id"]) for post in self.mastodon.posts],
             "bluesky": [post["record"]["text"] for post in self.bluesky.posts],
             "webhook": [post["text"] for post in self.webhook.posts],
         }

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.networks import Networks, networks
-from tests.chaos.waiting import until
+from tests.chaos.waiting import tell, until
 from tests.e2e.processes import ALMANAC, environment_of, running
 from tests.support import Installation
 
@@ -108,7 +108,9 @@ async def test_a_killed_worker_neither_loses_nor_doubles_a_post(
                 with subtests.test(step=case.step, platform=platform):
                     assert texts[platform].count(case.step) == calls(case.step, platform)
                     check_delivery(case, delivery, post["attempts"][delivery["id"]])
-    assert {name: proxy.lost for name, proxy in net.proxies.items()} == dict.fromkeys(net.proxies, 2)
+    assert {name: proxy.lost for name, proxy in net.proxies.items()} == dict.fromkeys(
+        net.proxies, 2
+    )
     assert await api.runtime.queue.keys("arq:*publish:*") == []
 
 
@@ -122,7 +124,7 @@ def check_delivery(case: Case, delivery: dict[str, Any], attempts: list[dict[str
     if case.killed_at is None:
         return
     taken = datetime.fromisoformat(attempts[-1]["finished_at"]) - case.killed_at
-    print(f"{case.step}, {delivery['platform']}: {taken.total_seconds():.1f} s after the kill")
+    tell(f"{case.step}, {delivery['platform']}: {taken.total_seconds():.1f} s after the kill")
     if case.step == "after RECORD":
         assert taken < timedelta(0)
         return

