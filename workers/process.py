@@ -40,19 +40,20 @@ async def startup(ctx: Context) -> None:
     settings = Settings()
     if not logging.getLogger().handlers:
         configure_logging(settings.log_level, json=settings.production)
-    stack = AsyncExitStack()
-    runtime = await stack.enter_async_context(open_runtime(settings, "worker"))
-    async with runtime.unit_of_work() as uow:
-        await accounts.check_keys(uow.session, runtime.keyring)
-    ctx["stack"] = stack
-    ctx["runtime"] = runtime
-    ctx["record"] = recorder(runtime)
+    async with AsyncExitStack() as stack:
+        runtime = await stack.enter_async_context(open_runtime(settings, "worker"))
+        async with runtime.unit_of_work() as uow:
+            await accounts.check_keys(uow.session, runtime.keyring)
+        ctx["runtime"] = runtime
+        ctx["record"] = recorder(runtime)
+        ctx["close"] = stack.pop_all().aclose
     log.info("worker ready")
 
 
 async def shutdown(ctx: Context) -> None:
-    """Close what `startup` opened."""
-    await ctx["stack"].aclose()
+    """Close what `startup` opened, if it came so far."""
+    if "close" in ctx:
+        await ctx["close"]()
 
 
 def recorder(runtime: Runtime) -> Recorder:

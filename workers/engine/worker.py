@@ -32,6 +32,11 @@ class Worker(arq.worker.Worker):
             # arq's key is shared: the first worker of a queue to stop would delete it for all.
             self.health_check_key = f"{self.queue_name}:health:{socket.gethostname()}:{os.getpid()}"
 
+    @property
+    def grace(self) -> float:
+        """Seconds that running jobs get when the worker is told to stop."""
+        return self._job_completion_wait
+
     async def main(self) -> None:
         """Connect, then run until cancelled (or, in burst mode, until the queue is empty)."""
         if self._pool is None and self._connect is not None:
