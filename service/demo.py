@@ -43,10 +43,6 @@ class Destination:
         Raises:
             ConfigurationError: the platform is unknown here, or an option is missing.
         """
-        if self.platform != "feed" and not self.url:
-            raise ConfigurationError(f"--platform {self.platform} needs --url")
-        if self.platform in {"mastodon", "bluesky"} and not self.token:
-            raise ConfigurationError(f"--platform {self.platform} needs --token")
         credentials: dict[str, dict[str, str | None]] = {
             "feed": {"handle": self.handle},
             "mastodon": {"access_token": self.token},
@@ -55,6 +51,10 @@ class Destination:
         }
         if self.platform not in credentials:
             raise ConfigurationError(f"--platform must be one of {', '.join(credentials)}")
+        if self.platform != "feed" and not self.url:
+            raise ConfigurationError(f"--platform {self.platform} needs --url")
+        if self.platform in {"mastodon", "bluesky"} and not self.token:
+            raise ConfigurationError(f"--platform {self.platform} needs --token")
         has_server = self.platform in {"mastodon", "bluesky"}
         return {
             "platform": self.platform,

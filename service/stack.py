@@ -81,6 +81,10 @@ class Child:
             self.process.wait()
 
 
+class Interrupted(Exception):
+    """Somebody wants the stack to stop."""
+
+
 class Stack:
     """A running installation; leaving the block stops all of it.
 
@@ -98,6 +102,20 @@ class Stack:
             "ALMANAC_LOG_LEVEL": log_level or settings.log_level,
         }
         self.children = [Child(name, args, environment) for name, args in PROCESSES.items()]
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Ask the stack to stop, from a signal handler; once more: let go of running jobs.
+
+        It only leaves a mark: an exception raised by a handler can get lost on its way.
+        """
+        if self._interrupted:
+            self._tell_children_to_stop()
+        self._interrupted = True
+
+    def _heed_interrupt(self) -> None:
+        if self._interrupted:
+            raise Interrupted
 
     def start_servers(self) -> None:
         """Start PostgreSQL and Valkey unless both are given by URL."""
@@ -106,6 +124,7 @@ class Stack:
 
     def migrate(self) -> str:
         """Bring the schema up to date and return its revision."""
+        self._heed_interrupt()
         return asyncio.run(migrate.upgrade(database_url(self.settings)))
 
     def start_processes(self) -> None:
@@ -114,33 +133,37 @@ class Stack:
         Raises:
             ConfigurationError: the API's port is taken.
             Unavailable: it did not get ready in time.
+            Interrupted: somebody wants to stop.
         """
+        self._heed_interrupt()
         _check_port(self.settings)
         for child in self.children:
             child.start()
         url = f"http://{self.settings.host}:{self.settings.port}/readyz"
         deadline = time.monotonic() + START_TIMEOUT
         while not _answers(url):
+            self._heed_interrupt()
             api = self.children[0].process
             if time.monotonic() > deadline or api is None or api.poll() is not None:
                 raise Unavailable(f"The API did not get ready; look at its output above ({url})")
             time.sleep(0.05)
 
     def watch(self) -> None:
-        """Start ended processes again, until a signal raises."""
+        """Start ended processes again, until Interrupted."""
         while True:
+            self._heed_interrupt()
             for child in self.children:
                 child.restart_if_ended()
             time.sleep(0.2)
 
-    def hurry(self) -> None:
-        """Tell every process to stop; told twice, a worker lets go of its running jobs."""
+    def _tell_children_to_stop(self) -> None:
+        """Told twice, a worker lets go of its running jobs."""
         for child in self.children:
             child.signal(signal.SIGTERM)
 
     def stop(self) -> None:
         """Let running jobs end, then stop everything."""
-        self.hurry()
+        self._tell_children_to_stop()
         deadline = time.monotonic() + STOP_TIMEOUT
         for child in self.children:
             child.wait(max(0.1, deadline - time.monotonic()))

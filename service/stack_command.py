@@ -3,39 +3,24 @@
 import asyncio
 import signal
 import sys
-import types
-from collections.abc import Callable
 
 from rich.console import Console
 
 from service.config import Settings
 from service.operator import make_first_key
-from service.stack import Stack, write_first_key
-
-
-class Stopped(BaseException):
-    """SIGTERM or Ctrl-C."""
+from service.stack import Interrupted, Stack, write_first_key
 
 
 def run_up(settings: Settings, out: Console) -> None:
     """Run until Ctrl-C or SIGTERM."""
-    _on_signals(_stop)
     with Stack(settings) as stack:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _, __: stack.interrupt())
         try:
             _start(stack, out)
             stack.watch()
-        except Stopped:
+        except Interrupted:
             out.print("Stopping: running jobs are finished first; Ctrl-C again lets go of them.")
-            _on_signals(lambda _, __: stack.hurry())
-
-
-def _on_signals(handler: Callable[[int, types.FrameType | None], None]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handler)
-
-
-def _stop(number: int, frame: types.FrameType | None) -> None:
-    raise Stopped
 
 
 def _start(stack: Stack, out: Console) -> None:

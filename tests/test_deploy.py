@@ -203,6 +203,21 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def says(process: subprocess.Popen[str], words: str) -> bool:
+    """Wait until a process logs these words; say whether it did before its end."""
+    assert process.stderr is not None
+    return any(words in line for line in process.stderr)
+
+
+def ended(process: subprocess.Popen[str]) -> int:
+    """Wait for the end of a process that was told to stop, and return its exit code."""
+    try:
+        return process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        pytest.fail(f"{process.args!r} did not stop; it said: {process.communicate()}")
+
+
 def test_the_installation_runs(settings: Settings, tmp_path: Path) -> None:
     """N011, K047, V066: compose's processes start, are healthy by its checks, and stop in time."""
     whole = compose()
@@ -244,9 +259,10 @@ def test_the_installation_runs(settings: Settings, tmp_path: Path) -> None:
             for name in ("api", "maintenance", "worker-io")
         ]
         assert eventually(lambda: listens(port))
+        assert all(says(process, "worker ready") for process in processes[1:])
         assert exit_code(health) == 0
         assert exit_code(services["worker-io"]["healthcheck"]["test"][1:]) == 0
         for process in processes:
             process.send_signal(signal.SIGTERM)
         # uvicorn ends with the signal that stopped it.
-        assert [process.wait(10) for process in processes] == [-signal.SIGTERM, 0, 0]
+        assert [ended(process) for process in processes] == [-signal.SIGTERM, 0, 0]

@@ -3,15 +3,35 @@
 This is the only module that commits.
 """
 
+import asyncio
+import time
 import types
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self
 
 from sqlalchemy import Executable, Row
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 Sender = Callable[[Sequence[Any]], Awaitable[None]]
 """Puts job calls on their queues; must not raise when the queue is away."""
+
+
+RETRY_FOR = 10.0
+"""Seconds: a restart of PostgreSQL, and less than a claim is held."""
+RETRY_PAUSE = 0.2
+SHUTTING_DOWN = ("57P01", "57P02", "57P03")
+"""SQLSTATEs of a server that stops, crashed or starts (PostgreSQL's appendix A)."""
+
+
+def _is_away(error: DBAPIError | OSError) -> bool:
+    """Whether the connection failed, rather than the statement."""
+    if isinstance(error, OSError):
+        return True
+    starting_or_stopping = ("57P01", "57P02", "57P03")  # PostgreSQL's appendix A
+    return (
+        error.connection_invalidated or getattr(error.orig, "sqlstate", "") in starting_or_stopping
+    )
 
 
 class Database:
@@ -20,34 +40,49 @@ class Database:
     Args:
         url: a `postgresql+asyncpg://` URL.
         name: shown in pg_stat_activity, so that every connection names its process.
-        pool_size: connections kept; as many again may be opened under load.
+        pool_size: connections kept for transactions, and as many for single statements; twice as
+            many may be opened under load.
     """
 
     def __init__(self, url: str, *, name: str, pool_size: int = 10) -> None:
-        self.engine: AsyncEngine = create_async_engine(
-            url,
-            pool_size=pool_size,
-            max_overflow=pool_size,
-            pool_pre_ping=False,
-            connect_args={"server_settings": {"application_name": name, "jit": "off"}},
+        options: dict[str, Any] = {
+            "pool_size": pool_size,
+            "max_overflow": pool_size,
+            "connect_args": {"server_settings": {"application_name": name, "jit": "off"}},
+        }
+        # A transaction cannot be repeated, so its connection is tried first; `execute` repeats.
+        self._sessions: AsyncEngine = create_async_engine(url, pool_pre_ping=True, **options)
+        self._statements: AsyncEngine = create_async_engine(
+            url, isolation_level="AUTOCOMMIT", **options
         )
-        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def session(self) -> AsyncSession:
         """Open a session; loaded rows stay readable after its end."""
-        return AsyncSession(self.engine, expire_on_commit=False, autoflush=False)
+        return AsyncSession(self._sessions, expire_on_commit=False, autoflush=False)
 
     async def execute(
         self, statement: Executable, values: dict[str, Any] | None = None
     ) -> Sequence[Row[Any]]:
-        """Run one statement as its own transaction, in one round trip; return all its rows."""
-        async with self._autocommit.connect() as connection:
-            result = await connection.execute(statement, values)
-            return result.all() if result.returns_rows else []
+        """Run one statement as its own transaction, in one round trip; return all its rows.
+
+        When PostgreSQL is away it is run again for `RETRY_FOR`, so it must bear a repeat: the reply
+        of the first run may be what was lost.
+        """
+        deadline = time.monotonic() + RETRY_FOR
+        while True:
+            try:
+                async with self._statements.connect() as connection:
+                    result = await connection.execute(statement, values)
+                    return result.all() if result.returns_rows else []
+            except (DBAPIError, OSError) as error:
+                if not _is_away(error) or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(RETRY_PAUSE)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self.engine.dispose()
+        await self._sessions.dispose()
+        await self._statements.dispose()
 
 
 class UnitOfWork:

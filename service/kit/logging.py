@@ -15,6 +15,11 @@ SHARED = (
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
 
+# Local variables hold credentials: never in a log.
+TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def _drop_color_message(_: object, __: str, event: EventDict) -> EventDict:
     """Drop uvicorn's second copy of its message."""
@@ -28,7 +33,9 @@ def configure_logging(level: str, *, json: bool, stream: TextIO | None = None) -
     renderer = (
         structlog.processors.JSONRenderer()
         if json
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -37,7 +44,7 @@ def configure_logging(level: str, *, json: bool, stream: TextIO | None = None) -
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _drop_color_message,
-                *([structlog.processors.dict_tracebacks] if json else []),
+                *([TRACEBACKS] if json else []),
                 renderer,
             ],
         )
@@ -45,8 +52,8 @@ def configure_logging(level: str, *, json: bool, stream: TextIO | None = None) -
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # arq logs every job's arguments at INFO, and httpx every URL with its tokens.
-    for noisy in ("arq.worker", "httpx", "httpcore"):
+    # arq logs every job's arguments at INFO, httpx every URL with its tokens, alembic its steps.
+    for noisy in ("alembic", "arq.worker", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
     structlog.configure(
         processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -37,7 +37,8 @@ CLAIM = (
     .where(
         _this_delivery,
         Delivery.version == bindparam("expected_version", type_=Integer),
-        or_(_due, _abandoned),
+        # The token's own claim, when the statement is repeated after its reply was lost.
+        or_(_due, _abandoned, Delivery.claim_token == bindparam("token", type_=Uuid)),
         Post.id == Delivery.post_id,
         Account.id == Delivery.account_id,
         Account.state == AccountState.ACTIVE,

@@ -263,7 +263,9 @@ async def test_no_key(api: Installation) -> None:
     assert "Authorization: Bearer" in response.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", f"/v1/posts/{uuid4()}", "/feeds/nobody.atom"])
+@pytest.mark.parametrize(
+    "path", ["/v1/nothing", "/v1/posts/01890000-0000-7000-8000-000000000000", "/feeds/nobody.atom"]
+)
 async def test_not_found_is_a_problem_too(api: Installation, path: str) -> None:
     """404 in the same shape as every error."""
     response = await api.get(path)

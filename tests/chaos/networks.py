@@ -1,6 +1,6 @@
 """Four platforms with servers of their own, and what those servers have really got."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Networks:
     mastodon: MastodonServer
     bluesky: BlueskyServer
     webhook: WebhookServer
-    proxies: Mapping[str, LossyProxy]
+    proxies: dict[str, LossyProxy]
 
     @property
     def urls(self) -> dict[str, str]:
@@ -73,13 +73,9 @@ class Networks:
 @contextmanager
 def networks() -> Iterator[Networks]:
     """Run all servers and proxies."""
-    with ExitStack() as stack:
-        enter: Callable[[LossyProxy], LossyProxy] = stack.enter_context
-        mastodon = stack.enter_context(MastodonServer())
-        bluesky = BlueskyServer()
-        stack.enter_context(bluesky)
-        webhook = WebhookServer()
-        stack.enter_context(webhook)
-        urls = {"mastodon": mastodon.url, "bluesky": bluesky.url, "webhook": webhook.url}
-        proxies = {name: enter(LossyProxy(url)) for name, url in urls.items()}
-        yield Networks(mastodon, bluesky, webhook, proxies)
+    bluesky, webhook = BlueskyServer(), WebhookServer()
+    with MastodonServer() as mastodon, bluesky, webhook, ExitStack() as stack:
+        found = Networks(mastodon, bluesky, webhook, {})
+        for name, url in found.urls.items():
+            found.proxies[name] = stack.enter_context(LossyProxy(url))
+        yield found

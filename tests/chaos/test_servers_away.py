@@ -11,9 +11,10 @@ from pydantic import SecretStr
 
 from service.config import Settings
 from service.db import migrate
+from service.posts import sweeping
 from tests.chaos.networks import Networks, networks
 from tests.chaos.servers import STOP_POSTGRES, Servers, restartable
-from tests.chaos.waiting import tell, until
+from tests.chaos.waiting import all_published, nothing_queued, tell, until
 from tests.e2e.processes import ALMANAC, Running, environment_of, running
 from tests.servers.faults import Fault
 from tests.servers.webhook import WebhookServer
@@ -22,6 +23,8 @@ from tests.support import Installation, in_seconds
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 AWAY = 5
 """Seconds that a server is away."""
+BEYOND_RETRIES = 16
+"""Longer than a command is repeated before the worker gives up its connection."""
 POSTS = 12
 SWEEP = 60
 
@@ -78,21 +81,14 @@ async def check_each_once(api: Installation, net: Networks, worker: Running) -> 
     (row,) = await api.sql("SELECT max(published_at - due_at) AS most FROM deliveries")
     tell(f"published at most {row.most.total_seconds():.1f} s late")
     assert row.most.total_seconds() <= SWEEP + AWAY
-    await until(lambda: is_empty(api), 50, lambda: worker.output)
+    await until(lambda: nothing_queued(api), 50, lambda: worker.output)
+    assert net.bluesky.password not in worker.output
+    assert net.mastodon.token not in worker.output
 
 
-async def all_published(api: Installation) -> bool:
-    """Tell whether every delivery is published."""
-    return await api.sql("SELECT 1 FROM deliveries WHERE state <> 'published' LIMIT 1") == []
-
-
-async def is_empty(api: Installation) -> bool:
-    """Tell whether nothing is left of any publishing job."""
-    return await api.queued() == [] and await api.runtime.queue.keys("arq:*publish:*") == []
-
-
+@pytest.mark.parametrize("away", [AWAY, BEYOND_RETRIES])
 async def test_valkey_is_killed_and_restarted(
-    api: Installation, worker: Running, own_servers: Servers
+    api: Installation, worker: Running, own_servers: Servers, away: int
 ) -> None:
     """The process survives; a call under way is recorded; every post goes out once."""
     with networks() as net:
@@ -101,7 +97,7 @@ async def test_valkey_is_killed_and_restarted(
         await schedule(api, list(accounts.values()), first=1)
         await until(lambda: is_publishing(api), 10)
         own_servers.stop("valkey", signal.SIGKILL)
-        await asyncio.sleep(AWAY)
+        await asyncio.sleep(away)
         own_servers.start_valkey()
         await check_each_once(api, net, worker)
         assert await api.count("attempts") == POSTS * len(accounts)
@@ -138,6 +134,19 @@ async def is_ready(api: Installation) -> bool:
 async def has_published(api: Installation) -> bool:
     """Tell whether the first posts are out."""
     return len(await api.sql("SELECT 1 FROM deliveries WHERE state = 'published'")) >= 3
+
+
+async def test_dead_connections_to_postgresql_are_replaced(
+    api: Installation, own_servers: Servers
+) -> None:
+    """After a restart the first request and the first sweep succeed, on whatever connection."""
+    account = await api.connect()
+    await sweeping.sweep(api.runtime)
+    own_servers.stop("postgres", STOP_POSTGRES)
+    own_servers.start_postgres()
+    await api.schedule([account])
+    await api.runtime.queue.flushall()
+    assert await sweeping.sweep(api.runtime) == {"processed": 1, "deferred": 0}
 
 
 async def test_an_answer_outlives_a_restart_of_postgresql(

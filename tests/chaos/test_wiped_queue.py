@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.waiting import tell, until
+from tests.chaos.waiting import all_published, nothing_queued, tell, until
 from tests.e2e.processes import ALMANAC, environment_of, running
 from tests.servers.faults import Fault
 from tests.servers.webhook import WebhookServer
@@ -57,20 +57,10 @@ async def test_a_wiped_queue_loses_no_post_and_doubles_none(
         tell(f"published at most {row.most.total_seconds():.1f} s late")
         assert row.most.total_seconds() <= LATEST
         assert await api.count("attempts") == POSTS
-        await until(lambda: is_empty(api), 10)
+        await until(lambda: nothing_queued(api), 10)
 
 
 async def has_stamped(api: Installation, number: int) -> bool:
     """Tell whether so many deliveries are with their platform."""
     found = await api.sql("SELECT 1 FROM deliveries WHERE commit_started_at IS NOT NULL")
     return len(found) == number
-
-
-async def all_published(api: Installation) -> bool:
-    """Tell whether every delivery is published."""
-    return await api.sql("SELECT 1 FROM deliveries WHERE state <> 'published' LIMIT 1") == []
-
-
-async def is_empty(api: Installation) -> bool:
-    """Tell whether nothing is left of any publishing job."""
-    return await api.queued() == [] and await api.runtime.queue.keys("arq:*publish:*") == []

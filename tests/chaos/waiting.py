@@ -5,6 +5,8 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
+from tests.support import Installation
+
 
 async def until(
     condition: Callable[[], Awaitable[bool]], seconds: float, told: Callable[[], str] = str
@@ -14,6 +16,16 @@ async def until(
     while not await condition():
         assert time.monotonic() < deadline, f"not within {seconds:g} s\n{told()}"
         await asyncio.sleep(0.1)
+
+
+async def all_published(api: Installation) -> bool:
+    """Tell whether every delivery is published."""
+    return await api.sql("SELECT 1 FROM deliveries WHERE state <> 'published' LIMIT 1") == []
+
+
+async def nothing_queued(api: Installation) -> bool:
+    """Tell whether nothing is left of any publishing job."""
+    return await api.queued() == [] and await api.runtime.queue.keys("arq:*publish:*") == []
 
 
 def tell(text: str) -> None:

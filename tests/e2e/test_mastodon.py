@@ -91,14 +91,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         ALMANAC_ALLOWED_PRIVATE_HOSTS="127.0.0.1",
         ALMANAC_PUBLISH_RETRY_BASE="PT0.2S",
     )
-    with MastodonServer() as mastodon, Witness(mastodon.url) as line, up(where):
-        with Api(where.url, where.new_key("e2e")) as api:
-            account = api.connect("mastodon", {"access_token": mastodon.token}, line.url)
-            images = (
-                api.upload("red.png", picture(200, 0)),
-                api.upload("blue.png", picture(0, 200)),
-            )
-            yield World(api, mastodon, line, account, images)
+    with (
+        MastodonServer() as mastodon,
+        Witness(mastodon.url) as line,
+        up(where),
+        Api(where.url, where.new_key("e2e")) as api,
+    ):
+        account = api.connect("mastodon", {"access_token": mastodon.token}, line.url)
+        pictures = {"red.png": picture(200, 0), "blue.png": picture(0, 200)}
+        red, blue = (api.upload(name, content) for name, content in pictures.items())
+        yield World(api, mastodon, line, account, (red, blue))
 
 
 def picture(red: int, blue: int) -> bytes:

@@ -1,0 +1,30 @@
+"""`arq … --check`: is any worker of the queue alive?"""
+
+import asyncio
+import logging
+
+from arq.connections import ArqRedis
+from arq.typing import WorkerSettingsType
+from arq.worker import get_kwargs
+
+HEALTH = ":health:"
+"""Between a queue's key and a worker's name: the key where that worker says that it is well."""
+
+log = logging.getLogger(__name__)
+
+
+def check_health(settings: WorkerSettingsType) -> int:
+    """Return arq's exit code: 0 when a worker of the queue has said so lately, else 1."""
+    known = get_kwargs(settings)
+    return asyncio.run(_check(known["redis_pool"](), str(known["queue_name"])))  # type: ignore[operator] # arq types every setting so
+
+
+async def _check(redis: ArqRedis, queue: str) -> int:
+    try:
+        async for key in redis.scan_iter(match=f"{queue}{HEALTH}*"):
+            log.info("healthy: %s", key.decode())
+            return 0
+    finally:
+        await redis.aclose(close_connection_pool=True)
+    log.warning("no worker of %s is alive", queue)
+    return 1
