@@ -26,8 +26,6 @@ STEPS = ("before CLAIM", "after CLAIM", "after STAMP", "before RECORD", "after R
 LOST = "before RECORD of a lost answer"
 ALIVE = "a lost answer to a worker that lives on"
 RECOVERY = timedelta(seconds=45)
-BLUESKY_RECOVERY = timedelta(seconds=48)
-"""Bluesky may take 40 s to answer, and a claim outlives the call by 5 s."""
 ENDED = {"published", "unconfirmed", "failed", "held"}
 
 
@@ -128,5 +126,4 @@ def check_delivery(case: Case, delivery: dict[str, Any], attempts: list[dict[str
     if case.step == "after RECORD":
         assert taken < timedelta(0)
         return
-    stamped_bluesky = delivery["platform"] == "bluesky" and "CLAIM" not in case.step
-    assert timedelta(0) < taken <= (BLUESKY_RECOVERY if stamped_bluesky else RECOVERY)
+    assert timedelta(0) < taken <= RECOVERY

@@ -113,9 +113,10 @@ def test_without_a_terminal(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_during_the_start(tmp_path: Path) -> None:
-    """Whatever is being started then, nothing is left; the next start goes on from there."""
-    where = place(tmp_path)
+    """Whatever is being started then, nothing is left."""
     for sight in ("postgres.new", "postgres", "endpoints.json"):
+        (tmp_path / sight).mkdir()
+        where = place(tmp_path / sight)
         with on_a_terminal(where) as terminal:
             assert eventually((where.home / sight).exists)
             terminal.press_ctrl_c()
