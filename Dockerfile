@@ -1,24 +1,22 @@
 # One image for every process; the command says which: `almanac api`, `almanac worker publishing`…
 # Debian, never Alpine: some locked packages have no wheel for musl.
 FROM python:3.11-slim-bookworm AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+ENV PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 # The locks come first: a change of our code alone keeps these layers.
 COPY requirements/production.lock requirements/default.lock requirements/
-RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m venv --without-pip /opt/almanac && \
+RUN python -m venv --without-pip /opt/almanac && \
     pip --python /opt/almanac/bin/python install --require-hashes --only-binary :all: \
         --requirement requirements/production.lock
 # The build backend is pinned in the default lock; this Python stays in this stage.
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --require-hashes --only-binary :all: --requirement requirements/default.lock
+RUN pip install --require-hashes --only-binary :all: --requirement requirements/default.lock
 COPY pyproject.toml README.md ./
 COPY service service
 COPY workers workers
 COPY schedules schedules
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip wheel --no-deps --no-build-isolation --wheel-dir wheels . && \
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir wheels . && \
     pip --python /opt/almanac/bin/python install --no-deps wheels/*.whl
 
 FROM python:3.11-slim-bookworm

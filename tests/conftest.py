@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
-from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -23,7 +22,7 @@ from service.config import Settings
 from service.db import migrate
 from service.embedded import EmbeddedServers, Endpoints
 from service.runtime import Runtime, open_runtime
-from tests.support import Installation, server_folder
+from tests.support import Installation, server_folder, settings_for
 
 _numbers = itertools.count(1)
 
@@ -54,16 +53,7 @@ async def _database(template_url: str) -> AsyncIterator[str]:
 async def settings(servers: Endpoints, tmp_path: Path) -> AsyncIterator[Settings]:
     """Settings of one test: its own database, nothing of the environment."""
     async with _database(servers.database_url) as url:
-        yield Settings(
-            _env_file=None,
-            environment="development",
-            database_url=SecretStr(url),
-            redis_url=SecretStr(servers.redis_url),
-            secret_key=SecretStr("a secret that only tests use"),
-            home=tmp_path,
-            public_url="http://almanac.test",
-            allowed_private_hosts=("127.0.0.1",),
-        )
+        yield settings_for(url, servers.redis_url, tmp_path)
 
 
 @pytest_asyncio.fixture

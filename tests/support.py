@@ -10,9 +10,11 @@ from typing import Any
 
 import httpx
 from arq.worker import get_kwargs
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from service.access.actions import create_key
+from service.config import Settings
 from service.embedded.account import server_account
 from service.runtime import Runtime
 from workers import maintenance, process, publishing
@@ -35,6 +37,20 @@ def server_folder() -> Iterator[Path]:
             # Root without user namespaces: the servers, running as nobody, must get through.
             folder.chmod(0o711)
         yield folder
+
+
+def settings_for(database_url: str, redis_url: str, home: Path) -> Settings:
+    """Return a test's settings: these servers, nothing of the environment."""
+    return Settings(
+        _env_file=None,
+        environment="development",
+        database_url=SecretStr(database_url),
+        redis_url=SecretStr(redis_url),
+        secret_key=SecretStr("a secret that only tests use"),
+        home=home,
+        public_url="http://almanac.test",
+        allowed_private_hosts=("127.0.0.1",),
+    )
 
 
 def in_seconds(seconds: float) -> str:

@@ -68,7 +68,7 @@ class Launcher:
         with self.launch(argv, signal.SIGKILL, stdin=subprocess.PIPE) as process:
             try:
                 process.communicate(text)
-            except BaseException:
+            except BaseException:  # also Ctrl-C: the program must not go on alone
                 process.kill()
                 raise
         if process.returncode != 0:

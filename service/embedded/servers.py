@@ -62,7 +62,7 @@ class EmbeddedServers:
         try:
             sockets = self._start_both(programs, program, account)
             return publish(self._home, sockets, supervisor)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: nothing may be left running
             self.stop()
             raise
 

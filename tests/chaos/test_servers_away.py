@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from pydantic import SecretStr
 
 from service.config import Settings
 from service.db import migrate
@@ -18,7 +17,7 @@ from tests.chaos.waiting import all_published, nothing_queued, tell, until
 from tests.e2e.processes import ALMANAC, Running, environment_of, running
 from tests.servers.faults import Fault
 from tests.servers.webhook import WebhookServer
-from tests.support import Installation, in_seconds
+from tests.support import Installation, in_seconds, settings_for
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 AWAY = 5
@@ -41,16 +40,7 @@ async def settings(own_servers: Servers, tmp_path: Path) -> Settings:
     """In place of the settings that lead to the suite's servers."""
     endpoints = own_servers.endpoints
     await migrate.upgrade(endpoints.database_url)
-    return Settings(
-        _env_file=None,
-        environment="development",
-        database_url=SecretStr(endpoints.database_url),
-        redis_url=SecretStr(endpoints.redis_url),
-        secret_key=SecretStr("a secret that only tests use"),
-        home=tmp_path,
-        public_url="http://almanac.test",
-        allowed_private_hosts=("127.0.0.1",),
-    )
+    return settings_for(endpoints.database_url, endpoints.redis_url, tmp_path)
 
 
 @pytest_asyncio.fixture

@@ -72,8 +72,7 @@ def run(job: JobType[P, R], coroutine: Callable[Concatenate[Context, P], Awaitab
                     result = await coroutine(ctx, *args, **kwargs)
             except Retry:
                 raise
-            except Exception as error:
-                # Whatever a job raises is logged and recorded here, then told to arq.
+            except Exception as error:  # whatever a job raises is recorded, then told to arq
                 log.exception("job failed")
                 await record(JobState.FAILED, error=error)
                 raise
