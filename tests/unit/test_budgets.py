@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from service.kit.outbound import Outbound
 from service.platforms.registry import build
+from service.posts.attempting import PREPARE_BUDGET
 from service.posts.jobs import PUBLISH_TIMEOUT
-from service.posts.publishing import CLAIM_LEASE, LEASE_MARGIN, PREPARE_BUDGET
+from service.posts.publishing import CLAIM_LEASE, LEASE_MARGIN
 
 
 def test_preparing_and_committing_fit_into_the_job_and_the_job_into_the_claim() -> None:
