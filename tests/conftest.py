@@ -5,6 +5,7 @@ Each test gets a database of its own, copied from a migrated template, and an em
 
 import asyncio
 import itertools
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +26,9 @@ from service.runtime import Runtime, open_runtime
 from tests.support import Installation, server_folder, settings_for
 
 _numbers = itertools.count(1)
+
+# A shell's background job ignores Ctrl-C, and so would every process that tests start from there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
