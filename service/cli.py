@@ -157,6 +157,33 @@ def create_key(
         out.print(f"{key}\n[dim]Keep it now: it is not shown again.[/]", soft_wrap=True)
 
 
+@jobs.command("enqueue")
+def enqueue_job(
+    name: Annotated[str, typer.Argument(help="Such as posts.sweep; docs/jobs.md lists all")],
+    arguments: Annotated[str, typer.Option("--args", help="A JSON object")] = "{}",
+    sync: Annotated[bool, typer.Option("--sync", help="Run it here and print its result")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send a job to its queue, or run it in this process."""
+    from service.operator import enqueue, job_call, run_here
+
+    try:
+        given = json.loads(arguments)
+    except ValueError as error:
+        raise typer.BadParameter(f"--args is not JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise typer.BadParameter('--args must be a JSON object such as {"batch_id": "…"}')
+    call = job_call(name, given)
+    if sync:
+        _print_json(asyncio.run(run_here(Settings(), call)))
+        return
+    job_id = asyncio.run(enqueue(Settings(), call))
+    if as_json:
+        _print_json({"id": job_id})
+    else:
+        out.print(job_id)
+
+
 @jobs.command("show")
 def show_job(job_id: str, as_json: Json = False) -> None:
     """Show one job."""
