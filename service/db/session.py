@@ -28,10 +28,7 @@ def _is_away(error: DBAPIError | OSError) -> bool:
     """Whether the connection failed, rather than the statement."""
     if isinstance(error, OSError):
         return True
-    starting_or_stopping = ("57P01", "57P02", "57P03")  # PostgreSQL's appendix A
-    return (
-        error.connection_invalidated or getattr(error.orig, "sqlstate", "") in starting_or_stopping
-    )
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", "") in SHUTTING_DOWN
 
 
 class Database:

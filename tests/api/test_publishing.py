@@ -4,12 +4,13 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
 from service.platforms.contract import Publication, Published
 from service.platforms.feed import Feed, feed
-from service.posts import sweeping
+from service.posts import publishing, sweeping
 from tests.servers.faults import Fault
 from tests.servers.webhook import WebhookServer
 from tests.support import Installation
@@ -227,3 +228,14 @@ async def test_a_fault_of_an_adapter_uses_up_a_retry(
     assert delivery["error"] == "Unexpected KeyError: 'surprise'; the log has the details"
     (row,) = await api.sql("SELECT commit_started_at IS NOT NULL AS stamped FROM deliveries")
     assert row.stamped is stamped
+
+
+async def test_a_repeated_claim_is_the_same_claim(api: Installation) -> None:
+    """A claim whose reply was lost is made again by its own token, by no other one."""
+    post = await api.schedule([await api.connect()])
+    delivery_id, token = UUID(post["schedule_ids"][0]), uuid4()
+    database = api.runtime.database
+    assert await publishing.claim(database, delivery_id, 1, token) is not None
+    assert await publishing.claim(database, delivery_id, 1, token) is not None
+    assert await publishing.claim(database, delivery_id, 1, uuid4()) is None
+    assert await publishing.claim(database, delivery_id, 2, token) is None
