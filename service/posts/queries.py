@@ -28,7 +28,9 @@ async def post_for_change(session: AsyncSession, caller: Caller, post_id: UUID) 
     """Return a post with its deliveries, locked in one order until the transaction ends."""
     locked = select(Delivery.id).where(Delivery.post_id == post_id).order_by(Delivery.id)
     await session.execute(locked.with_for_update())
-    return await post(session, caller, post_id)
+    # What this session read before the lock may have changed since.
+    fresh = _visible(caller).execution_options(populate_existing=True)
+    return await session.scalar(fresh.where(Post.id == post_id))
 
 
 async def posts_by_id(session: AsyncSession, caller: Caller, ids: Collection[UUID]) -> list[Post]:

@@ -8,9 +8,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from service.access.caller import Caller, Scope
+from service.errors import Conflict
 from service.platforms.contract import Publication, Published
 from service.platforms.feed import Feed, feed
-from service.posts import publishing, sweeping
+from service.posts import actions, publishing, sweeping
+from service.posts.desk import Desk
 from tests.servers.faults import Fault
 from tests.servers.webhook import WebhookServer
 from tests.support import Installation
@@ -239,3 +242,21 @@ async def test_a_repeated_claim_is_the_same_claim(api: Installation) -> None:
     assert await publishing.claim(database, delivery_id, 1, token) is not None
     assert await publishing.claim(database, delivery_id, 1, uuid4()) is None
     assert await publishing.claim(database, delivery_id, 2, token) is None
+
+
+async def test_a_cancel_sees_what_happened_before_its_lock(api: Installation) -> None:
+    """G041: a stamp that came after the first look and before the lock: not cancelled."""
+    post = await api.schedule([await api.connect()])
+    (delivery,) = post["deliveries"]
+    runtime = api.runtime
+    caller = Caller(UUID(int=0), frozenset({Scope.ADMIN}))
+    async with runtime.unit_of_work() as uow:
+        desk = Desk(uow, caller, runtime.platforms, runtime.settings.enqueue_horizon)
+        # Held, or the session would forget the row and read it anew.
+        seen = await actions.publish_job(uow.session, caller, delivery["job_id"])
+        assert seen is not None
+        await api.sql("UPDATE deliveries SET state = 'publishing', commit_started_at = now()")
+        with pytest.raises(Conflict, match="its delivery is publishing"):
+            await actions.cancel_publish_job(desk, delivery["job_id"])
+        assert seen.delivery.state == "publishing"
+    assert (await delivery_of(api, post))["state"] == "publishing"
