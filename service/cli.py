@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -26,6 +26,7 @@ app.add_typer(jobs, name="jobs")
 
 out = Console()
 err = Console(stderr=True)
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON")]
 
 
@@ -84,34 +85,48 @@ def api() -> None:
 
 
 @app.command()
-def worker(
+def worker(  # noqa: PLR0913, PLR0917 - one parameter is one option
     queues: Annotated[list[str], typer.Argument(help="Queues to serve, such as: publishing")],
     concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Jobs at a time, per queue")
+        str | None, typer.Option(metavar="N|MIN..MAX", help="Jobs at a time, per queue")
+    ] = None,
+    prefetch: Annotated[
+        int | None, typer.Option(min=0, help="Jobs to claim ahead of a free slot")
+    ] = None,
+    max_jobs: Annotated[
+        int | None, typer.Option(min=1, help="Jobs after which a process is replaced")
+    ] = None,
+    max_memory: Annotated[
+        int | None, typer.Option(min=1, metavar="MIB", help="Memory above which it is replaced")
+    ] = None,
+    processes: Annotated[
+        str, typer.Option(metavar="N|MIN..MAX", help="Processes; a range follows the backlog")
+    ] = "1",
+    log_level: Annotated[
+        LogLevel | None, typer.Option(case_sensitive=False, help="Instead of ALMANAC_LOG_LEVEL")
     ] = None,
     burst: Annotated[bool, typer.Option("--burst", help="Stop when the queues are empty")] = False,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
 ) -> None:
-    """Serve one or several queues in this process."""
-    import uvloop
+    """Serve one or several queues."""
+    from service.worker_command import WorkerOptions, run_worker
 
-    from service.runtime import load, with_servers
-
-    settings = with_servers(Settings())
+    settings = Settings()
+    if log_level is not None:
+        settings = settings.model_copy(update={"log_level": log_level})
     _start_logging(settings)
-    classes = []
-    for queue in queues:
-        try:
-            classes.append(load(f"workers.{queue}.WorkerSettings"))
-        except ModuleNotFoundError as error:
-            if error.name != f"workers.{queue}":
-                raise
-            raise typer.BadParameter(f"There is no queue '{queue}'") from None
-    overrides: dict[str, Any] = {"burst": burst}
-    if concurrency is not None:
-        overrides["max_jobs"] = concurrency
-    serve = load("workers.engine.serve.serve")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(classes, **overrides))
+    options = WorkerOptions(
+        queues=queues,
+        concurrency=concurrency,
+        prefetch=prefetch,
+        max_jobs=max_jobs,
+        max_memory=max_memory,
+        processes=processes,
+        log_level=log_level,
+        burst=burst,
+        supervised=supervised,
+    )
+    run_worker(settings, options)
 
 
 @app.command(name="migrate")

@@ -22,7 +22,7 @@ from service.kit.crypto import Keyring
 from service.kit.outbound import Outbound
 from service.platforms.contract import Platform
 from service.platforms.registry import build
-from service.queue import JobCall, QueueClient, connect
+from service.queue import JobCall, Owner, QueueClient, Resolve, connect, use_keyring
 
 SEND_TIMEOUT = 0.25
 """Seconds that a reply may wait for the queue; afterwards the sweep owns the jobs."""
@@ -44,6 +44,15 @@ class Runtime:
     def unit_of_work(self) -> UnitOfWork:
         """Begin a unit of work whose jobs go to the queue after its commit."""
         return UnitOfWork(self.database.session(), self._send)
+
+    def owners(self, caller: object) -> Resolve:
+        """Return what finds the owners of jobs, who then act for this caller."""
+
+        def resolve(path: str) -> Owner:
+            owner: Owner = load(path)(self, caller)
+            return owner
+
+        return resolve
 
     async def _send(self, calls: Sequence[JobCall]) -> None:
         try:
@@ -134,6 +143,8 @@ async def open_runtime(settings: Settings, name: str) -> AsyncIterator[Runtime]:
         stack.push_async_callback(database.close)
         queue = open_queue(settings)
         stack.push_async_callback(queue.aclose)
+        keyring = _keyring(settings)
+        use_keyring(keyring)
         outbound = await stack.enter_async_context(Outbound(settings.allowed_private_hosts))
         yield Runtime(
             settings=settings,
@@ -141,7 +152,7 @@ async def open_runtime(settings: Settings, name: str) -> AsyncIterator[Runtime]:
             queue=queue,
             outbound=outbound,
             platforms=build(outbound),
-            keyring=_keyring(settings),
+            keyring=keyring,
         )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,8 +21,10 @@ from service.config import Settings
 from service.db import migrate
 from service.embedded import EmbeddedServers
 from service.errors import ConfigurationError, Unavailable
-from service.kit.process import dying_with_us
+from service.kit import children
+from service.queue import queue_key
 from service.runtime import database_url
+from service.worker_command import release_leases
 
 PROCESSES: Mapping[str, tuple[str, ...]] = {
     "api": ("api",),
@@ -43,26 +46,35 @@ class Child:
     name: str
     arguments: tuple[str, ...]
     environment: dict[str, str]
+    settings: Settings
     process: subprocess.Popen[bytes] | None = None
     started: float = field(default=0.0)
+    incarnation: str = field(default="")
 
     def start(self) -> None:
         """Start the process; it ends with us, also when we are killed."""
         self.started = time.monotonic()
-        self.process = subprocess.Popen(
+        self.incarnation = secrets.token_hex(8)
+        self.process = children.start(
             [sys.executable, "-m", "service.cli", *self.arguments],
-            env=self.environment,
-            start_new_session=True,
-            preexec_fn=dying_with_us(signal.SIGKILL),  # noqa: PLW1509 - no thread runs yet
+            {**self.environment, children.INCARNATION: self.incarnation},
         )
 
     def restart_if_ended(self) -> None:
         """Start the process again, at most once a second."""
-        ended = self.process is not None and self.process.poll() is not None
-        if ended and time.monotonic() - self.started > RESTART_PAUSE:
-            assert self.process is not None
+        if self.process is not None and self.process.poll() is not None:
             log.warning("%s ended with %s; starting it again", self.name, self.process.returncode)
+            asyncio.run(children.bury(self.process, self._release))
+            self.process = None
+        if self.process is None and time.monotonic() - self.started > RESTART_PAUSE:
             self.start()
+
+    async def _release(self) -> None:
+        """Give back the jobs that a dead worker ran, for others to run at once."""
+        command, *queues = self.arguments
+        if command == "worker":
+            keys = [queue_key(queue) for queue in queues]
+            await release_leases(self.settings, keys, self.incarnation)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if the process still runs."""
@@ -77,8 +89,7 @@ class Child:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             log.warning("%s did not stop in time; killing it", self.name)
-            self.process.kill()
-            self.process.wait()
+            asyncio.run(children.bury(self.process, self._release))
 
 
 class Interrupted(Exception):
@@ -101,7 +112,9 @@ class Stack:
             "ALMANAC_HOME": str(self.settings.home),
             "ALMANAC_LOG_LEVEL": log_level or settings.log_level,
         }
-        self.children = [Child(name, args, environment) for name, args in PROCESSES.items()]
+        self.children = [
+            Child(name, args, environment, self.settings) for name, args in PROCESSES.items()
+        ]
         self._interrupted = False
 
     def interrupt(self) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from schedules import posts as rules
 from service.config import Settings
+from service.kit.clock import now
 from service.posts import jobs, publishing, sweeping
 from service.posts.models import DUE_STATES
 from service.posts.rules import BatchReport
@@ -15,7 +16,7 @@ from workers import process
 from workers.engine import Context, cron_jobs, run, snooze
 
 BATCH_POLL = timedelta(seconds=1)
-SLOWEST_BATCH_POLL = 15
+SLOWEST_BATCH_POLL = timedelta(seconds=15)
 
 
 async def publish(ctx: Context, delivery_id: UUID, version: int) -> None:
@@ -37,7 +38,8 @@ async def publish_batch(ctx: Context, batch_id: UUID) -> BatchReport:
     """Wait, without holding a slot, until every delivery of the batch has ended."""
     report = await publishing.batch_report(ctx["runtime"], batch_id)
     if report.pending:
-        raise snooze(BATCH_POLL * min(ctx["job_try"], SLOWEST_BATCH_POLL))
+        waited = now() - ctx["enqueue_time"]
+        raise snooze(min(max(BATCH_POLL, waited / 8), SLOWEST_BATCH_POLL))
     return report
 
 

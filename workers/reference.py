@@ -2,10 +2,11 @@
 
 import inspect
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from schedules import monitoring, posts
-from service.queue import JobType, Rule, declared
+from service.queue import JobType, RetryPolicy, Rule, declared
 from workers import maintenance, publishing
 
 MODULES = (publishing, maintenance)
@@ -30,12 +31,13 @@ def _section(job: JobType[..., Any]) -> str:
     kept = f"kept {job.keep_result:g} s in Redis"
     when = "; ".join(_when(rule) for rule in RULES if rule.job == job.name)
     rows = {
-        "queue": job.queue,
+        "queue": f"{job.queue}, lane {job.lane}",
         "arguments": f"`{parameters}`" if parameters else "none",
         "result": f"`{returned}`, {kept}" if job.keep_result else "none",
         "time limit": f"{job.timeout:g} s",
         "schedule": when or "on demand",
-        "on an exception": "recorded as failed, not repeated by itself",
+        "after an error": _retries(job.retry),
+        **dict(_details(job)),
         "history": {
             "all": "every run",
             "failures": "failed runs",
@@ -45,6 +47,34 @@ def _section(job: JobType[..., Any]) -> str:
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"## {job.name}\n\n{job.doc}\n\n| | |\n|---|---|\n{table}\n"
+
+
+def _retries(policy: RetryPolicy) -> str:
+    if policy.tries == 1:
+        return "dead at once"
+    return (
+        f"{policy.tries} tries; {policy.delay:g} s to the second, each wait {policy.factor:g} "
+        f"times the last, at most {policy.cap:g} s, ± {policy.jitter:.0%}"
+    )
+
+
+def _details(job: JobType[..., Any]) -> Iterator[tuple[str, str]]:
+    """Yield what only some jobs declare."""
+    if job.soft_timeout is not None:
+        yield "asked to end after", f"{job.soft_timeout:g} s"
+    if job.rate:
+        yield "rate", f"{job.rate.limit} starts in {job.rate.per:g} s{_each(job.rate.key)}"
+    if job.concurrency:
+        running = f"{job.concurrency.limit} at a time{_each(job.concurrency.key)}"
+        yield "runs", f"{running}, others {job.concurrency.busy}"
+    if job.sensitive:
+        yield "stored", "encrypted"
+    if job.owner:
+        yield "owner", f"`{job.owner}`"
+
+
+def _each(key: str | None) -> str:
+    return f" for each `{key}`" if key else ""
 
 
 def _when(rule: Rule) -> str:

@@ -39,7 +39,7 @@ async def cancel_job(
         desk = posts.Desk(uow, caller, runtime.platforms, runtime.settings.enqueue_horizon)
         await posts.cancel_publish_job(desk, job_id)
         return schemas.CancelOut(id=job_id, cancelling=True)
-    if not await cancel(runtime.queue, job_id):
+    if not await cancel(runtime.queue, job_id, resolve=runtime.owners(caller)):
         raise NotFound("There is no such job that waits or runs")
     return schemas.CancelOut(id=job_id, cancelling=True)
 

@@ -184,15 +184,51 @@ async def cancel_publish_job(desk: Desk, job_id: str) -> None:
         NotFound: the caller has no such delivery.
         Conflict: it is out, may be out, or has ended; or the job is of an older version.
     """
+    delivery, current = await _delivery_of(desk, job_id)
+    if not current or not _stoppable(delivery):
+        raise Conflict(f"The job cannot be cancelled: its delivery is {delivery.state}")
+    _change(delivery, DeliveryState.CANCELLED, error=None)
+    await desk.session.flush()
+
+
+async def replay_publish_job(desk: Desk, job_id: str) -> None:
+    """Publish the delivery of a dead job again, by a job of its own.
+
+    Raises:
+        NotFound: the caller has no such delivery.
+        Conflict: it is out, may be out or was cancelled; or the job is of an older version.
+    """
+    delivery, current = await _delivery_of(desk, job_id)
+    if current and delivery.state in (DeliveryState.FAILED, DeliveryState.HELD):
+        _try_again(delivery)
+    elif current and delivery.state in DUE_STATES and delivery.commit_started_at is None:
+        _change(delivery, DeliveryState(delivery.state), next_run_at=now())
+    else:
+        raise Conflict(f"The job cannot be replayed: its delivery is {delivery.state}")
+    await desk.session.flush()
+    _wake(desk, [delivery])
+
+
+async def _delivery_of(desk: Desk, job_id: str) -> tuple[Delivery, bool]:
+    """Return the delivery of a job, locked, and whether the job is of its present version."""
     job = await publish_job(desk.session, desk.caller, job_id)
     if job is None:
         raise NotFound("There is no such job")
     post = await _found(desk, job.delivery.post_id)
     delivery = next(d for d in post.deliveries if d.id == job.delivery.id)
-    if delivery.version != job.version or not _stoppable(delivery):
-        raise Conflict(f"The job cannot be cancelled: its delivery is {delivery.state}")
-    _change(delivery, DeliveryState.CANCELLED, error=None)
-    await desk.session.flush()
+    return delivery, delivery.version == job.version
+
+
+def _try_again(delivery: Delivery) -> None:
+    _change(
+        delivery,
+        DeliveryState.SCHEDULED,
+        next_run_at=now(),
+        attempts=0,
+        commit_started_at=None,
+        committed_since=None,
+        error=None,
+    )
 
 
 async def retry(desk: Desk, post_id: UUID, body: RetryIn) -> Post:
@@ -212,15 +248,14 @@ async def retry(desk: Desk, post_id: UUID, body: RetryIn) -> Post:
     failed = [d for d in post.deliveries if d.state in (DeliveryState.FAILED, DeliveryState.HELD)]
     if not (failed or unconfirmed):
         raise Conflict("No delivery of this post has failed")
-    moment = now()
-    settled = {"commit_started_at": None, "committed_since": None, "error": None}
     if body.unconfirmed == "mark_published":
+        settled = {"commit_started_at": None, "committed_since": None, "error": None}
         for delivery in unconfirmed:
-            _change(delivery, DeliveryState.PUBLISHED, published_at=moment, **settled)
+            _change(delivery, DeliveryState.PUBLISHED, published_at=now(), **settled)
     else:
         failed += unconfirmed
     for delivery in failed:
-        _change(delivery, DeliveryState.SCHEDULED, next_run_at=moment, attempts=0, **settled)
+        _try_again(delivery)
     await desk.session.flush()
     _wake(desk, failed)
     return post

@@ -17,7 +17,7 @@ PUBLISH_JOB_ID = re.compile(r"publish:([0-9a-f-]{36}):([0-9]{1,9})")
     coroutine="workers.publishing.publish",
     timeout=PUBLISH_TIMEOUT,
     keep_result=0,
-    max_tries=10_000,
+    owner="service.posts.owner.DeliveryOwner",
     history="none",
 )
 async def publish(delivery_id: UUID, version: int) -> None:
@@ -34,7 +34,6 @@ async def publish(delivery_id: UUID, version: int) -> None:
     queue=Queue.PUBLISHING,
     coroutine="workers.publishing.publish_batch",
     timeout=30,
-    max_tries=10_000,
 )
 async def publish_batch(batch_id: UUID) -> BatchReport:
     """Report on a batch once all its deliveries have ended.

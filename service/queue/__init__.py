@@ -3,16 +3,29 @@
 Knows arq and Redis and nothing of the rest of Almanac, so that another project can use it alone.
 """
 
+from service.queue.call import JobCall, Lane
 from service.queue.client import QueueClient
 from service.queue.connect import connect, verify
-from service.queue.declaration import JobCall, JobType, declared, job
+from service.queue.dead import DeadFilter, DeadJob, Replayed, dead_jobs, discard, find_dead, replay
+from service.queue.declaration import JobType, declared, job
 from service.queue.errors import DecodeError, EncodeError, NotJSON, PayloadTooLarge, RemoteError
 from service.queue.failures import Failure
-from service.queue.inspection import JobState, JobView, cancel, inspect, wait
+from service.queue.headers import HEADERS
+from service.queue.inspection import cancel, inspect, wait
+from service.queue.lanes import move_lane
 from service.queue.names import Queue, queue_key
+from service.queue.operations import Purged, is_paused, pause, purge, resume
+from service.queue.owners import Owner, Resolve
+from service.queue.policy import Concurrency, Rate, RetryPolicy
 from service.queue.rules import Rule
+from service.queue.sealing import use_keyring
+from service.queue.views import JobState, JobView
 
 __all__ = [
+    "HEADERS",
+    "Concurrency",
+    "DeadFilter",
+    "DeadJob",
     "DecodeError",
     "EncodeError",
     "Failure",
@@ -20,18 +33,35 @@ __all__ = [
     "JobState",
     "JobType",
     "JobView",
+    "Lane",
     "NotJSON",
+    "Owner",
     "PayloadTooLarge",
+    "Purged",
     "Queue",
     "QueueClient",
+    "Rate",
     "RemoteError",
+    "Replayed",
+    "Resolve",
+    "RetryPolicy",
     "Rule",
     "cancel",
     "connect",
+    "dead_jobs",
     "declared",
+    "discard",
+    "find_dead",
     "inspect",
+    "is_paused",
     "job",
+    "move_lane",
+    "pause",
+    "purge",
     "queue_key",
+    "replay",
+    "resume",
+    "use_keyring",
     "verify",
     "wait",
 ]

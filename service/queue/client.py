@@ -1,36 +1,41 @@
 """Sending jobs: arq's own client with JSON payloads and whole batches in one round trip."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from secrets import token_hex
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
 
 from arq.connections import ArqRedis
 from arq.jobs import Deserializer, Job, Serializer
+from arq.utils import to_ms
 from redis.asyncio import ConnectionPool
+from redis.exceptions import NoScriptError
 
 from service.kit import clock
+from service.queue.call import LANES, JobCall, Lane
 from service.queue.codec import deserialize, serialize
-from service.queue.declaration import JobCall
-from service.queue.instants import to_ms, to_ms_up
+from service.queue.declaration import declared
+from service.queue.entries import (
+    AT_ONCE,
+    EARLIEST_SCORE,
+    FOR_GOOD,
+    Batch,
+    Command,
+    Entry,
+    commands,
+    entry,
+    write,
+)
+from service.queue.handle import JobHandle
+from service.queue.instants import to_ms_up
 from service.queue.names import queue_key
+from service.queue.scripting import sha1, source
+from service.queue.watching import Watch
 
-_SCRIPTS = Path(__file__).with_name("scripts")
-# Sent as text (EVAL), which a restarted server or a flushed script cache cannot have forgotten.
-_ENQUEUE = (_SCRIPTS / "enqueue.lua").read_text()
-_REQUEUE = (_SCRIPTS / "requeue.lua").read_text()
-_JOBS_PER_SCRIPT = 100  # a script blocks the server: about 1 ms for this many
+_ENQUEUE = source("enqueue")
+_REQUEUE = source("requeue")
 
-_EARLIEST_SCORE = 2  # arq takes score 0 for no job and 1 for a job being aborted
-
-
-class _Entry(NamedTuple):
-    """A call ready to be written; a script takes all but the queue, in this order."""
-
-    queue: str
-    job_id: str
-    score: int
-    payload: bytes
+Reply = bytes | int | None
 
 
 class QueueClient(ArqRedis):
@@ -60,6 +65,54 @@ class QueueClient(ArqRedis):
             default_queue_name=default_queue_name,
             **options,
         )
+        self.job_watch = Watch(self.connection_pool)
+        """Tells of jobs that may have ended."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 - redis-py's
+        """Close the connections as redis-py's `aclose` does."""
+        self.job_watch.close()
+        await super().aclose(close_connection_pool)
+
+    async def enqueue_job(
+        self,
+        function: str,
+        *args: Any,
+        _job_id: str | None = None,
+        _queue_name: str | None = None,
+        _defer_until: datetime | None = None,
+        _defer_by: float | timedelta | None = None,
+        _expires: float | timedelta | None = None,
+        _job_try: int | None = None,
+        _lane: Lane | None = None,
+        **kwargs: Any,
+    ) -> Job | None:
+        """Send one job as arq's `enqueue_job` does, in one round trip.
+
+        `_lane` is its priority, by default the declared one. Without `_expires` the payload has no
+        time limit. Returns a handle, or None when a job of this id waits, runs or has a result.
+
+        Raises RuntimeError when both `_defer_until` and `_defer_by` are given, ValueError for an
+        unknown lane, EncodeError or PayloadTooLarge before anything is sent, else redis-py's
+        errors.
+        """
+        if _defer_until and _defer_by:
+            raise RuntimeError("use either 'defer_until' or 'defer_by' or neither, not both")
+        job = declared().get(function)
+        lane = _lane or (job.lane if job else "normal")
+        if lane not in LANES:
+            raise ValueError(f"job {function}: lane is {lane!r}; it is one of {', '.join(LANES)}")
+        item = Entry(
+            batch=Batch(
+                _queue_name or self.default_queue_name,
+                lane,
+                FOR_GOOD if _expires is None else to_ms(_expires) or FOR_GOOD,
+            ),
+            job_id=_job_id or uuid4().hex,
+            score=_score(_defer_until, _defer_by),
+            payload=write(self._serialize, function, args, kwargs, tries=_job_try),
+        )
+        (reply,) = await self._run(_ENQUEUE, [item])
+        return self._handle(item, reply, named=_job_id is not None)
 
     async def enqueue(self, call: JobCall) -> Job | None:
         """Send one job in one round trip; see `enqueue_many`."""
@@ -70,21 +123,20 @@ class QueueClient(ArqRedis):
         """Send any number of jobs in one round trip.
 
         Returns for each call what arq's `enqueue_job` returns: a handle, or None when a job of this
-        id waits, runs or has a result. When the connection is lost in the middle the batch is sent
-        again, so that None may also mean that this very call queued the job.
+        id waits, runs or has a result, or a unique one of its key was queued lately. The handle of
+        a debounced call is that of the waiting job that it moved, if there was one. When the
+        connection is lost in the middle the batch is sent again, so that None may also mean that
+        this very call queued the job.
 
         Raises EncodeError or PayloadTooLarge before anything is sent, redis-py's errors else; then
         some of the jobs may have been queued.
         """
         calls = list(calls)
-        entries = self._entries(calls)
-        accepted = await self._run(_ENQUEUE, entries)
+        entries = [entry(call, self._serialize) for call in calls]
+        replies = await self._run(_ENQUEUE, entries)
         return [
-            # Nobody else can have used a random id: if it exists, the first attempt got through.
-            Job(entry.job_id, self, entry.queue, self.job_deserializer)
-            if queued or call.job_id is None
-            else None
-            for call, entry, queued in zip(calls, entries, accepted, strict=True)
+            self._handle(item, reply, named=call.job_id is not None)
+            for call, item, reply in zip(calls, entries, replies, strict=True)
         ]
 
     async def requeue_many(self, calls: Iterable[JobCall]) -> list[bool]:
@@ -92,50 +144,55 @@ class QueueClient(ArqRedis):
 
         For callers who know from elsewhere that the job must run (a row that is not done). Only the
         queue itself is asked: an id that is in it stays as it is, except that a lost payload is
-        written again. Returns for each call whether it was queued now. One round trip; raises as
-        `enqueue_many`, and ValueError for a call without `job_id`.
+        written again; unique and debounced calls are sent like others. Returns for each call
+        whether it was queued now. One round trip; raises as `enqueue_many`, and ValueError for a
+        call without `job_id`.
         """
         calls = list(calls)
         if unnamed := {call.name for call in calls if call.job_id is None}:
             raise ValueError(f"requeue_many needs a job_id; {', '.join(sorted(unnamed))} has none")
-        return await self._run(_REQUEUE, self._entries(calls))
+        entries = [entry(call, self._serialize)._replace(once=None) for call in calls]
+        return [reply == 1 for reply in await self._run(_REQUEUE, entries)]
 
-    def _entries(self, calls: Iterable[JobCall]) -> list[_Entry]:
-        now = to_ms(clock.now())
-        return [self._entry(call, now) for call in calls]
+    def _handle(self, item: Entry, reply: Reply, *, named: bool) -> Job | None:
+        """Return the handle of the job that an entry became, None when it was refused."""
+        job_id = item.job_id
+        if isinstance(reply, bytes):
+            job_id = reply.decode()
+        elif reply != 1 and (named or item.once):
+            return None
+        # Nobody else can have used a random id: if it exists, the first attempt got through.
+        return JobHandle(job_id, self, item.batch.queue, self.job_deserializer, self.job_watch)
 
-    def _entry(self, call: JobCall, now: int) -> _Entry:
-        data = {"f": call.name, "a": call.args, "k": call.kwargs, "t": None, "et": now}
-        if call.headers:
-            data["h"] = call.headers
-        # Rounded up, so that no job starts before its time.
-        score = now if call.run_at is None else to_ms_up(call.run_at)
-        return _Entry(
-            queue=queue_key(call.queue),
-            job_id=call.job_id or token_hex(16),
-            score=max(score, _EARLIEST_SCORE),
-            payload=self._serialize(data),
-        )
-
-    async def _run(self, script: str, entries: Sequence[_Entry]) -> list[bool]:
-        """Run a script over all entries, by queue and in chunks, in one unbroken pipeline."""
-        chunks = list(_chunks(entries))
-        replies = [False] * len(entries)
-        async with self.pipeline(transaction=False) as pipe:
-            for chunk in chunks:
-                arguments = [value for i in chunk for value in entries[i][1:]]
-                pipe.execute_command("EVAL", script, 1, entries[chunk[0]].queue, *arguments)
-            for chunk, reply in zip(chunks, await pipe.execute(), strict=True):
-                for i, done in zip(chunk, reply, strict=True):
-                    replies[i] = done == 1
+    async def _run(self, script: str, entries: Sequence[Entry]) -> list[Reply]:
+        """Run a script over all entries in one unbroken pipeline."""
+        replies: list[Reply] = [None] * len(entries)
+        calls = list(commands(script, entries))
+        if len(calls) == 1:  # a pipeline of one command costs twice its time
+            answers = [await self._run_one(calls[0])]
+        else:
+            async with self.pipeline(transaction=False) as pipe:
+                for call in calls:
+                    pipe.execute_command("EVAL", call.script, *call.arguments)
+                answers = await pipe.execute()
+        for call, answer in zip(calls, answers, strict=True):
+            answered = answer if isinstance(answer, list) else [answer]
+            for i, reply in zip(call.positions, answered, strict=True):
+                replies[i] = reply
         return replies
 
+    async def _run_one(self, call: Command) -> Any:
+        """Run one script by its digest, which is sent and found faster than its text."""
+        try:
+            return await self.execute_command("EVALSHA", sha1(call.script), *call.arguments)  # type: ignore[no-untyped-call] # redis-py's
+        except NoScriptError:  # a restarted server or a flushed script cache
+            return await self.execute_command("EVAL", call.script, *call.arguments)  # type: ignore[no-untyped-call] # redis-py's
 
-def _chunks(entries: Sequence[_Entry]) -> Iterator[list[int]]:
-    """Yield the positions of at most `_JOBS_PER_SCRIPT` entries of one queue, in order."""
-    by_queue: dict[str, list[int]] = {}
-    for i, entry in enumerate(entries):
-        by_queue.setdefault(entry.queue, []).append(i)
-    for positions in by_queue.values():
-        for start in range(0, len(positions), _JOBS_PER_SCRIPT):
-            yield positions[start : start + _JOBS_PER_SCRIPT]
+
+def _score(until: datetime | None, by: float | timedelta | None) -> int | str:
+    """Return the score of arq's two ways to defer; a naive instant is local time, as arq's."""
+    delay = 0 if by is None else to_ms(by)
+    if until is None and not delay:
+        return AT_ONCE
+    instant = until.astimezone(UTC) if until else clock.now() + timedelta(milliseconds=delay)
+    return max(to_ms_up(instant), EARLIEST_SCORE)

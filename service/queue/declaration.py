@@ -12,16 +12,18 @@ The coroutine that `coroutine` names has the same parameters after arq's `ctx`.
 """
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_type_hints
 
 import msgspec
 
+from service.queue.call import LANES, JobCall, Lane
 from service.queue.names import queue_key
+from service.queue.policy import Concurrency, Rate, RetryPolicy
 from service.queue.values import decoder
 
 P = ParamSpec("P")
@@ -29,31 +31,8 @@ R = TypeVar("R")
 History = Literal["all", "failures", "none"]
 
 _JOB_NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+_DOTTED_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _declared: dict[str, "JobType[..., Any]"] = {}
-
-
-class JobCall(msgspec.Struct, frozen=True):
-    """One job to be sent: a function by name with its arguments.
-
-    `job_id` makes it unique, else it gets a random one; `run_at` (aware) is when it may start, else
-    at once; `headers` travel beside the arguments. Raises ValueError for a naive `run_at`.
-    """
-
-    name: str
-    queue: str
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = {}
-    job_id: str | None = None
-    run_at: datetime | None = None
-    headers: Mapping[str, str] = {}
-
-    def __post_init__(self) -> None:
-        if self.run_at is not None and self.run_at.tzinfo is None:
-            raise ValueError(f"run_at {self.run_at} of job {self.name} has no time zone")
-
-    def deferred(self, until: datetime | None = None, job_id: str | None = None) -> "JobCall":
-        """Return the same call with another time to start and, where given, another id."""
-        return msgspec.structs.replace(self, run_at=until, job_id=job_id or self.job_id)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,14 +41,29 @@ class JobType(Generic[P, R]):
 
     name: str
     queue: str
+    """Name of the queue, without prefix."""
     coroutine: str
     """Dotted path of the coroutine that does the work."""
     timeout: float
     """Seconds a run may take."""
+    soft_timeout: float | None
+    """Seconds after which a run is asked to come to an end; less than `timeout`."""
     keep_result: float
     """Seconds the result stays readable in Redis; 0 keeps none."""
-    max_tries: int
+    retry: RetryPolicy
+    """What happens after an error."""
+    rate: Rate | None
+    """At most so many starts in a time."""
+    concurrency: Concurrency | None
+    """At most so many runs at a time."""
+    lane: Lane
+    """Its priority within the queue, unless the call says otherwise."""
+    sensitive: bool
+    """Whether arguments, result and errors are stored encrypted."""
+    owner: str | None
+    """Dotted path of what acts on the row that the job belongs to; see `Owner`."""
     history: History
+    """Which ends the history keeps."""
     doc: str
     signature: inspect.Signature
     parameters: Mapping[str, msgspec.json.Decoder[Any]]
@@ -79,12 +73,13 @@ class JobType(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> JobCall:
         """Make the call; raise TypeError when an argument is missing or unknown."""
         if not args and kwargs.keys() == self.parameters.keys():
-            return JobCall(self.name, self.queue, kwargs=kwargs)  # as bind finds, in a tenth
+            # As bind finds, in a tenth.
+            return JobCall(self.name, self.queue, kwargs=kwargs, lane=self.lane)
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self.name}: {error}") from None
-        return JobCall(self.name, self.queue, kwargs=bound.arguments)
+        return JobCall(self.name, self.queue, kwargs=bound.arguments, lane=self.lane)
 
 
 def job(  # noqa: PLR0913 - each argument is one property of the declaration
@@ -93,8 +88,14 @@ def job(  # noqa: PLR0913 - each argument is one property of the declaration
     queue: str,
     coroutine: str,
     timeout: float = 3600,
+    soft_timeout: float | None = None,
     keep_result: float = 3600,
-    max_tries: int = 5,
+    retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+    rate: Rate | None = None,
+    concurrency: Concurrency | None = None,
+    lane: Lane = "normal",
+    sensitive: bool = False,
+    owner: str | None = None,
     history: History = "all",
 ) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], JobType[P, R]]:
     """Declare a job by decorating an async stub that has its parameters, without arq's `ctx`.
@@ -102,20 +103,13 @@ def job(  # noqa: PLR0913 - each argument is one property of the declaration
     Args:
         name: `domain.verb`, the function's name in arq.
         queue: name of the queue, without prefix.
-        coroutine: dotted path of the coroutine that does the work.
-        timeout: seconds a run may take.
-        keep_result: seconds the result stays readable; 0 keeps none.
-        max_tries: runs at most, the first one included.
-        history: which ends the history keeps: `all`, `failures` or `none`.
+        coroutine, timeout, … history: see `JobType`.
 
-    Raises ValueError for a name that is malformed or taken, TypeError for a stub that JSON cannot
-    serve: not async, without docstring, a parameter without annotation, positional-only or
-    variadic, or of a type whose values JSON cannot tell apart.
+    Raises ValueError for a name that is malformed or taken and for values that contradict each
+    other; TypeError for a stub that JSON cannot serve: not async, without docstring, a parameter
+    without annotation, positional-only or variadic, or of a type whose values JSON cannot tell.
     """
-    if not _JOB_NAME.fullmatch(name):
-        raise ValueError(f"job name {name!r}: it must be domain.verb, lowercase, as posts.publish")
-    if name in _declared:
-        raise ValueError(f"job {name} is declared twice; names are unique")
+    _check_name(name)
     queue_key(queue)
 
     def declare(stub: Callable[P, Coroutine[Any, Any, R]]) -> JobType[P, R]:
@@ -126,14 +120,21 @@ def job(  # noqa: PLR0913 - each argument is one property of the declaration
             queue=queue,
             coroutine=coroutine,
             timeout=timeout,
+            soft_timeout=soft_timeout,
             keep_result=keep_result,
-            max_tries=max_tries,
+            retry=retry,
+            rate=rate,
+            concurrency=concurrency,
+            lane=lane,
+            sensitive=sensitive,
+            owner=owner,
             history=history,
             doc=inspect.getdoc(stub) or "",
             signature=signature,
             parameters={key: decoder(hints[key]) for key in signature.parameters},
             result=decoder(hints["return"]),
         )
+        _check(job_type)
         _declared[name] = job_type
         return job_type
 
@@ -160,3 +161,44 @@ def _checked_signature(name: str, stub: Callable[..., object]) -> inspect.Signat
         ):
             raise TypeError(f"job {name}: parameter {parameter} cannot be passed by name")
     return signature
+
+
+def _check_name(name: str) -> None:
+    if not _JOB_NAME.fullmatch(name):
+        raise ValueError(f"job name {name!r}: it must be domain.verb, lowercase, as posts.publish")
+    if name in _declared:
+        raise ValueError(f"job {name} is declared twice; names are unique")
+
+
+def _check(job_type: JobType[..., Any]) -> None:
+    """Raise ValueError, with the job and the field, when the declaration cannot hold."""
+    for holds, problem in (
+        (
+            0 < job_type.timeout < math.inf,
+            f"timeout is {job_type.timeout}; it is in seconds, more than 0",
+        ),
+        (
+            job_type.soft_timeout is None or 0 < job_type.soft_timeout < job_type.timeout,
+            f"soft_timeout is {job_type.soft_timeout}; it is more than 0 and less than timeout, "
+            f"which is {job_type.timeout}",
+        ),
+        (
+            0 <= job_type.keep_result < math.inf,
+            f"keep_result is {job_type.keep_result}; it is in seconds, from 0",
+        ),
+        (job_type.lane in LANES, f"lane is {job_type.lane!r}; it is one of {', '.join(LANES)}"),
+        (
+            job_type.owner is None or _DOTTED_PATH.fullmatch(job_type.owner),
+            f"owner {job_type.owner!r} is no dotted path, as service.posts.owner.DeliveryOwner",
+        ),
+        *(
+            (
+                limit is None or limit.key is None or limit.key in job_type.parameters,
+                f"{field}.key {limit and limit.key!r} names no parameter; known are: "
+                f"{', '.join(job_type.parameters) or 'none'}",
+            )
+            for field, limit in (("rate", job_type.rate), ("concurrency", job_type.concurrency))
+        ),
+    ):
+        if not holds:
+            raise ValueError(f"job {job_type.name}: {problem}")

@@ -9,7 +9,8 @@ from arq.jobs import DeserializationError, ResultNotFound, SerializationError
 from arq.worker import JobExecutionFailed, Retry, RetryJob
 
 from service.queue.errors import RemoteError
-from service.queue.values import refuse_inexact
+from service.queue.sealing import MASK, seal, unseal
+from service.queue.values import encode, refuse_inexact
 
 # Arguments of these types are kept, so that KeyError("x") comes back as KeyError("x").
 _PLAIN = frozenset({str, int, bool, type(None)})
@@ -18,12 +19,16 @@ _TRACEBACK_CHARACTERS = 16_384
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An exception: dotted name of its class, text, traceback and, where plain, its arguments."""
+    """An exception: dotted name of its class, text, traceback and, where plain, its arguments.
+
+    Of a sensitive job's, all but the class is in `sealed`, encrypted.
+    """
 
     type: str
     message: str
     traceback: str = ""
     arguments: tuple[str | int | float | bool | None, ...] | None = None
+    sealed: str = ""
 
 
 def describe(error: BaseException) -> Failure:
@@ -40,6 +45,19 @@ def describe(error: BaseException) -> Failure:
         traceback=_text(lines[-_TRACEBACK_CHARACTERS:]),
         arguments=arguments,
     )
+
+
+def hide(failure: Failure, function: str) -> Failure:
+    """Encrypt the failure of a sensitive job; raise EncodeError without a keyring."""
+    sealed = seal(function, "outcome", encode(failure))
+    return Failure(failure.type, MASK, sealed=sealed)
+
+
+def reveal(failure: Failure, function: str) -> Failure:
+    """Return a failure as it was before `hide`; raise DecodeError when it cannot be read."""
+    if not failure.sealed:
+        return failure
+    return msgspec.json.decode(unseal(function, "outcome", failure.sealed), type=Failure)
 
 
 def rebuild(failure: Failure) -> Exception | asyncio.CancelledError:

@@ -38,3 +38,8 @@ def queue_key(queue: str) -> str:
             "letters, digits, '-' or '_'"
         )
     return f"almanac:{queue}"
+
+
+def unique_key(function: str, key: str) -> str:
+    """Return the key of the lock of unique or debounced jobs."""
+    return f"almanac:unique:{function}:{key}"

@@ -16,7 +16,7 @@ from arq.connections import ArqRedis
 from arq.worker import Function, Worker
 from pydantic import BaseModel
 
-from service.queue import job, queue_key
+from service.queue import JobView, QueueClient, job, queue_key
 from service.queue.codec import deserialize, serialize
 
 QUEUE = "examples"
@@ -100,6 +100,54 @@ async def sleep(seconds: float) -> None:
     """Sleep so long."""
 
 
+@job("examples.urgent", queue=QUEUE, coroutine=f"{HERE}.urgent", lane="high")
+async def urgent() -> None:
+    """Overtake others."""
+
+
+@job("examples.secret", queue=QUEUE, coroutine=f"{HERE}.secret", sensitive=True)
+async def secret(token: str, until: datetime | None = None) -> dict[str, str]:
+    """Use a secret, and return or raise it."""
+    raise NotImplementedError
+
+
+@job(
+    "examples.owned",
+    queue=QUEUE,
+    coroutine=f"{HERE}.owned",
+    keep_result=0,
+    owner=f"{HERE}.Rows",
+)
+async def owned(row: int) -> None:
+    """Act on a row."""
+
+
+class Rows:
+    """Owns the rows of `examples.owned`: even ones obey, odd ones refuse."""
+
+    def __init__(self) -> None:
+        self.cancelled: list[int] = []
+        self.replayed: list[int] = []
+
+    def resolve(self, path: str) -> "Rows":
+        """Find the owner by the path that is declared."""
+        assert path == f"{HERE}.Rows"
+        return self
+
+    async def cancel(self, client: QueueClient, view: JobView) -> bool:
+        """Cancel a row."""
+        row: int = view.kwargs["row"]
+        self.cancelled.append(row)
+        return row % 2 == 0
+
+    async def replay(self, client: QueueClient, view: JobView) -> bool:
+        """Let a row run again, by another job."""
+        row: int = view.kwargs["row"]
+        self.replayed.append(row)
+        again = owned(row=row).deferred(job_id=f"{view.job_id}:again")
+        return row % 2 == 0 and await client.enqueue(again) is not None
+
+
 class Unknown(Exception):
     """A class that no reader of the result can import."""
 
@@ -149,9 +197,20 @@ class Runs:
         self.asleep.set()
         await asyncio.sleep(seconds)
 
+    async def urgent(self, _ctx: dict[str, Any]) -> None:
+        self.calls.append(("urgent", {}))
+
+    async def secret(
+        self, _ctx: dict[str, Any], token: str, until: datetime | None = None
+    ) -> dict[str, str]:
+        self.calls.append(("secret", {"token": token, "until": until}))
+        if token.startswith("bad"):
+            raise ValueError(token)
+        return {"used": token}
+
     def functions(self) -> list[Function]:
         """Return the functions as a WorkerSettings lists them."""
-        types = (echo, publish, exact, twin, fail, sleep)
+        types = (echo, publish, exact, twin, fail, sleep, urgent, secret)
         return [
             func(getattr(self, t.coroutine.rpartition(".")[2]), name=t.name, keep_result=60)
             for t in types

@@ -215,7 +215,7 @@ def test_a_pickle_is_never_read(tmp_path: Path, protocol: int) -> None:
         (b'{"f":', "the payload is not JSON"),
         (b"[1]", "the payload is no job of arq: Expected `object`, got `array`"),
         (b'{"f":"x"}', "missing required field `a`"),
-        (b'{"f":"x","a":[],"k":{},"et":1,"v":2}', "has version 2, this release reads up to 1"),
+        (b'{"f":"x","a":[],"k":{},"et":1,"v":3}', "has version 3, this release reads up to 2"),
         (
             b'{"f":"examples.publish","a":[],"k":{"version":"3"},"et":1}',
             "argument version of examples.publish: Expected `int`, got `str`",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from service.queue import declared, job
+from service.queue import RetryPolicy, declared, job
 from tests.queue import examples
 
 DELIVERY = UUID("13821da1-081a-4066-9789-d8067bebdfc7")
@@ -19,7 +19,7 @@ def test_a_declaration_says_all_about_the_job() -> None:
     publish = declared()["examples.publish"]
     assert publish is examples.publish
     assert (publish.queue, publish.timeout, publish.keep_result) == ("examples", 3600, 0)
-    assert (publish.max_tries, publish.history) == (5, "all")
+    assert (publish.retry, publish.history, publish.lane) == (RetryPolicy(), "all", "normal")
     assert publish.coroutine == "tests.queue.examples.publish"
     assert publish.doc == "Publish one delivery."
     assert list(publish.signature.parameters) == ["delivery_id", "version"]

@@ -15,16 +15,19 @@ from service.queue import (
     DecodeError,
     JobState,
     JobView,
+    Lane,
     QueueClient,
     cancel,
     inspect,
     wait,
 )
-from service.queue.codec import deserialize
+from service.queue.codec import deserialize, serialize_failure
 from tests.queue.examples import KEY, Runs, echo, fail, publish, sleep, stock_worker
+from tests.queue.raw import everything, raw
 
 pytestmark = pytest.mark.asyncio
 
+COUNTS = f"{KEY}:counts".encode()
 TOMORROW = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
 
 
@@ -47,8 +50,10 @@ async def test_waiting_jobs(client: QueueClient) -> None:
     now, later = await view_of(client, "now"), await view_of(client, "later")
     assert (now.state, later.state) == (JobState.QUEUED, JobState.DEFERRED)
     assert later.run_at == TOMORROW
-    assert now.run_at == now.enqueued_at
+    assert now.run_at is not None
     assert now.enqueued_at is not None
+    # One is the server's clock, the other ours.
+    assert abs(now.run_at - now.enqueued_at) < timedelta(seconds=1)
     assert abs(now.enqueued_at - datetime.now(UTC)) < timedelta(seconds=5)
     assert (now.function, now.queue, now.args, now.kwargs) == (
         "examples.echo",
@@ -157,7 +162,8 @@ async def test_cancelling_before_the_start_needs_no_worker(
     assert await cancel(client, "one") is True
     view = await view_of(client, "one")
     assert (view.state, view.kwargs) == (JobState.CANCELLED, {"number": 1})
-    assert sorted(await client.keys()) == [b"arq:result:one"]
+    assert sorted(await client.keys()) == [COUNTS, b"arq:result:one"]
+    assert await raw(client, "HGETALL", COUNTS) == {b"cancelled": b"1"}
     assert 3_500 < await client.ttl("arq:result:one") <= 3_600
     with pytest.raises(asyncio.CancelledError):
         await Job("one", stock, KEY, deserialize).result()
@@ -172,7 +178,7 @@ async def test_a_job_that_keeps_no_result_leaves_nothing_when_cancelled(
 ) -> None:
     await client.enqueue(publish(UUID(int=1), 1).deferred(job_id="one"))
     assert await cancel(client, "one") is True
-    assert await client.dbsize() == 0
+    assert await client.keys() == [COUNTS]
 
 
 async def test_cancelling_a_running_job_asks_its_worker(
@@ -217,3 +223,70 @@ async def test_a_finished_job_cannot_be_cancelled(client: QueueClient, stock: Ar
     view = await view_of(client, "one")
     assert (view.state, view.result) == (JobState.SUCCEEDED, "xx")
     assert await client.exists("arq:abort") == 0
+
+
+@pytest.mark.parametrize("lane", ["high", "low"])
+async def test_a_cancelled_job_leaves_nothing_of_its_tries(client: QueueClient, lane: Lane) -> None:
+    await client.enqueue(publish(UUID(int=1), 1).deferred(job_id="one").in_lane(lane))
+    await client.set("arq:retry:one", 2)
+    await raw(
+        client, "RPUSH", f"{KEY}:attempts:one", serialize_failure("examples.publish", OSError("x"))
+    )
+    await raw(client, "HSET", f"{KEY}:claims", "one", "a:1:alone")
+    await raw(client, "HSET", f"{KEY}:crashes", "one", "1")
+    await client.zadd("arq:abort", {"one": 1})
+    view = await view_of(client, "one")
+    assert (view.state, view.tries, view.crashes, view.lane) == (JobState.RETRYING, 2, 1, lane)
+    assert view.error is not None
+    assert (view.error.type, view.error.message) == ("OSError", "x")
+    assert await cancel(client, "one") is True
+    assert await client.keys() == [COUNTS]
+
+
+async def test_a_leased_job_is_only_marked(client: QueueClient) -> None:
+    """Its worker ends it, and writes the one outcome."""
+    await client.enqueue(echo(number=1).deferred(job_id="one").in_lane("low"))
+    await client.set("arq:in-progress:one", "a:1", px=10_000)
+    before = await everything(client)
+    assert await cancel(client, "one") is True
+    assert await client.zscore("arq:abort", "one") > 1_000_000_000_000
+    await client.delete("arq:abort")
+    assert await everything(client) == before
+
+
+async def test_a_job_that_arq_is_aborting_is_cancelled(client: QueueClient) -> None:
+    """arq's abort puts a waiting id at score 1 before it writes its mark."""
+    await client.enqueue(echo(number=1).deferred(until=TOMORROW, job_id="one"))
+    await client.zadd(KEY, {"one": 1})
+    view = await view_of(client, "one")
+    assert (view.state, view.run_at) == (JobState.QUEUED, None)
+    assert await cancel(client, "one") is True
+    assert (await view_of(client, "one")).state is JobState.CANCELLED
+    assert await client.exists(KEY) == 0
+
+
+async def test_an_unreadable_job_can_be_cancelled(client: QueueClient) -> None:
+    await client.zadd(KEY, {"one": 1000})
+    await client.set("arq:job:one", b"\x80\x05.")
+    assert await cancel(client, "one") is True
+    view = await view_of(client, "one")
+    assert (view.state, view.function) == (JobState.CANCELLED, "<unknown>")
+
+
+async def test_a_dead_job_has_failed_also_without_a_result(client: QueueClient) -> None:
+    await client.enqueue(echo(number=1).deferred(job_id="one"))
+    payload = await client.get("arq:job:one")
+    await client.flushall()
+    await client.zadd(f"{KEY}:dead", {"one": 1_700_000_000_000})
+    await raw(client, "HSET", f"{KEY}:dead:jobs", "one", payload)
+    for message in ("first", "last"):
+        failure = serialize_failure("examples.echo", OSError(message))
+        await raw(client, "RPUSH", f"{KEY}:attempts:one", failure)
+    view = await view_of(client, "one")
+    assert (view.state, view.kwargs, view.tries) == (JobState.FAILED, {"number": 1}, 2)
+    assert view.finished_at == datetime.fromtimestamp(1_700_000_000, UTC)
+    assert view.error is not None
+    assert view.error.message == "last"
+    assert await cancel(client, "one") is False
+    await raw(client, "HSET", f"{KEY}:dead:jobs", "one", "")
+    assert (await view_of(client, "one")).function == "<unknown>"

@@ -5,17 +5,21 @@ every WorkerSettings imports.
 """
 
 from workers.engine.cron import cron_jobs
-from workers.engine.functions import Context, Finished, Recorder, run
-from workers.engine.outcomes import snooze
+from workers.engine.functions import Context, run
+from workers.engine.ledger import Finished, Ledger
+from workers.engine.outcomes import Snooze, snooze
+from workers.engine.processes import run_in_process
 from workers.engine.worker import Worker, install
 
 __all__ = [
     "Context",
     "Finished",
-    "Recorder",
+    "Ledger",
+    "Snooze",
     "Worker",
     "cron_jobs",
     "install",
     "run",
+    "run_in_process",
     "snooze",
 ]

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+from pathlib import Path
 
 from arq.connections import ArqRedis
 from arq.typing import WorkerSettingsType
@@ -10,7 +12,18 @@ from arq.worker import get_kwargs
 HEALTH = ":health:"
 """Between a queue's key and a worker's name: the key where that worker says that it is well."""
 
+_PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
+
 log = logging.getLogger(__name__)
+
+
+def memory_mib() -> float:
+    """Return how much memory this process has now; 0 where the system does not say (not Linux)."""
+    try:
+        resident = Path("/proc/self/statm").read_text().split()[1]
+    except OSError:
+        return 0.0
+    return int(resident) * _PAGE_MIB
 
 
 def check_health(settings: WorkerSettingsType) -> int:

@@ -1,4 +1,4 @@
-"""How a job's run may end other than by returning or raising."""
+"""How a job's run may end other than by returning or raising an error."""
 
 from datetime import timedelta
 
@@ -7,6 +7,13 @@ from arq import Retry
 SHORTEST = timedelta(milliseconds=1)
 
 
-def snooze(delay: timedelta) -> Retry:
+class Snooze(Retry):
+    """Raised by a job that wants to run again later; no try is used.
+
+    A stock arq worker takes it for its own Retry.
+    """
+
+
+def snooze(delay: timedelta) -> Snooze:
     """Return what a job raises to be run again after this delay; it is no failure."""
-    return Retry(defer=max(delay, SHORTEST))
+    return Snooze(defer=max(delay, SHORTEST))

@@ -1,4 +1,4 @@
-"""arq's worker with a connection that survives restarts and a health key of its own."""
+"""A drop-in for arq's Worker on the same keys, with leases, batches and wake-ups of its own."""
 
 import asyncio
 import contextlib
@@ -7,41 +7,101 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from signal import Signals
 from typing import Any, ClassVar
 
 import arq.cli
 import arq.worker
-from arq.connections import ArqRedis
+from arq.connections import ArqRedis, create_pool
 from redis.exceptions import RedisError
 
-from workers.engine.health import HEALTH, check_health
+from service.queue.codec import deserialize, serialize
+from workers.engine.execution import Executor
+from workers.engine.health import HEALTH, check_health, memory_mib
+from workers.engine.identity import incarnation
+from workers.engine.leases import LeaseKeeper
+from workers.engine.ledger import Ledger
+from workers.engine.limits import Limits
+from workers.engine.slots import Slots
+from workers.engine.turns import Turns
+from workers.engine.writing import Writer
+
+_CRON_AHEAD = 0.5
+"""Seconds before its time at which a tick is queued, deferred to its time."""
+_BEAT = 1.0
+_ENDING = 5.0
+"""Seconds that cancelled jobs get to end."""
 
 log = logging.getLogger(__name__)
 
 
 class Worker(arq.worker.Worker):
-    """A drop-in for arq's Worker; takes the same arguments.
+    """Runs the jobs of one queue; takes arq's arguments and these.
 
-    `redis_pool` may also be a function that makes the pool, called when the worker starts.
+    Args:
+        redis_pool: as arq's; or a function that makes the pool, called when the worker starts.
+        lease: seconds for which a job is held without a sign of life.
+        max_crashes: runs that may end with the worker's death before a job is dead.
+        prefetch: jobs claimed ahead of a free slot.
+        min_jobs: slots that are always open; `max_jobs` while jobs wait. None: always `max_jobs`.
+        loop_stall_limit: seconds that the event loop may stand still before the process ends.
+        recycle_after: jobs after which this worker stops, to be replaced.
+        recycle_above: MiB of memory above which it does.
+        ledger: keeps what must outlive Redis; else the context's `ledger`, if there is one.
+        slots: shared with the workers of other queues in this process.
     """
 
     # arq reads the names of the settings it takes from here.
     __signature__: ClassVar[inspect.Signature] = inspect.signature(arq.worker.Worker)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - arq's style: every setting is an argument
         self,
-        *args: Any,
+        functions: Sequence[Any] = (),
+        *,
         redis_pool: ArqRedis | Callable[[], ArqRedis] | None = None,
+        lease: float = 10.0,
+        max_crashes: int = 3,
+        prefetch: int = 0,
+        min_jobs: int | None = None,
+        loop_stall_limit: float = 60.0,
+        recycle_after: int | None = None,
+        recycle_above: float | None = None,
+        ledger: Ledger | None = None,
+        slots: Slots | None = None,
         **settings: Any,
     ) -> None:
         self._connect = redis_pool if not isinstance(redis_pool, ArqRedis) else None
         pool = redis_pool if isinstance(redis_pool, ArqRedis) else None
-        super().__init__(*args, redis_pool=pool, **settings)
+        super().__init__(functions, redis_pool=pool, **settings)
+        if max_crashes < 2:
+            raise ValueError(f"max_crashes is {max_crashes}; it is at least 2")
+        if lease < 0.5:
+            raise ValueError(f"lease is {lease}; it is at least 0.5 s")
+        least = self.max_jobs if min_jobs is None else min_jobs
+        if not 1 <= least <= self.max_jobs:
+            raise ValueError(f"min_jobs is {min_jobs}; it is from 1 to max_jobs, {self.max_jobs}")
         if settings.get("health_check_key") is None:
             # arq's key is shared: the first worker of a queue to stop would delete it for all.
             process = f"{socket.gethostname()}:{os.getpid()}"
             self.health_check_key = f"{self.queue_name}{HEALTH}{process}"
+        self.lease = lease
+        self.max_crashes = max_crashes
+        self.prefetch = prefetch
+        self.slots = slots or Slots(least, self.max_jobs)
+        self.recycled = False
+        """Whether this worker stopped to be replaced."""
+        self._loop_stall_limit = loop_stall_limit
+        self._recycle_after = recycle_after
+        self._recycle_above = recycle_above
+        self._grace_over = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self.job_tasks = self.tasks
+        self.turns: Turns | None = None
+        if ledger is not None:
+            self.ctx["ledger"] = ledger
 
     @property
     def grace(self) -> float:
@@ -49,23 +109,171 @@ class Worker(arq.worker.Worker):
         return self._job_completion_wait
 
     async def main(self) -> None:
-        """Connect, then run until cancelled (or, in burst mode, until the queue is empty)."""
+        """Serve the queue until told to stop (or, in burst mode, until it is empty)."""
+        await self._open_pool()
+        self.ctx["redis"] = self.pool
+        if self.on_startup:
+            await self.on_startup(self.ctx)
+        self.turns = turns = self._make_turns()
+        keeper = LeaseKeeper(
+            self.pool.connection_pool, self.queue_name, turns.incarnation, self.lease,
+            self._loop_stall_limit, turns.held_runs, turns.told,
+        )  # fmt: skip
+        await turns.broker.connect()
+        keeper.start()
+        chores = [asyncio.create_task(self._beat(turns, keeper)), *self._cron_task()]
+        serving = asyncio.create_task(turns.serve())
+        stopping = asyncio.create_task(self._quiet.wait())
+        try:
+            done, _ = await asyncio.wait(
+                [serving, stopping, *chores], return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done - {stopping}:
+                task.result()
+        finally:
+            stopping.cancel()
+            for task in chores:
+                task.cancel()
+            await self._drain(turns, serving)
+            await keeper.close()
+            turns.close()
+
+    async def _open_pool(self) -> None:
         if self._pool is None and self._connect is not None:
             self._pool = self._connect()
-        await super().main()
+        if self._pool is None:
+            self._pool = await create_pool(
+                self.redis_settings,
+                job_deserializer=self.job_deserializer or deserialize,
+                job_serializer=self.job_serializer or serialize,
+                default_queue_name=self.queue_name,
+                expires_extra_ms=self.expires_extra_ms,
+            )
+
+    def _make_turns(self) -> Turns:
+        keep = -1 if self.keep_result_forever else int(self.keep_result_s * 1000)
+        writer = Writer(
+            None if self.job_serializer is serialize else self.job_serializer,
+            None if self.job_deserializer is deserialize else self.job_deserializer,
+            self.queue_name,
+            keep,
+        )
+        turns = Turns(self, incarnation())
+
+        async def run_script(text: str, keys: Sequence[str], args: Sequence[str | bytes]) -> Any:
+            # Not over the connection that wakes us: a job called by a freed limit must.
+            return await self.pool.eval(text, len(keys), *keys, *args)
+
+        limits = Limits(run_script, self.queue_name)
+        executor = Executor(
+            self.functions,
+            self.ctx,
+            writer,
+            lambda: turns.broker.clock,
+            (self.on_job_start, self.on_job_end, self.after_job_end),
+            turns.acquire,
+            turns.started,
+            turns.arm,
+            job_timeout=self.job_timeout_s,
+            max_tries=self.max_tries,
+            retry_jobs=self.retry_jobs,
+        )
+        turns.use(executor, limits)
+        return turns
+
+    async def _drain(self, turns: Turns, serving: "asyncio.Task[None]") -> None:
+        """Claim no more, give running jobs their time, give back what is left."""
+        self.allow_pick_jobs = False
+        over = asyncio.create_task(self._grace_over.wait())
+        if turns.runs and self._quiet.is_set():
+            quiet = asyncio.create_task(turns.idle())
+            await asyncio.wait(
+                [quiet, over], timeout=self.grace, return_when=asyncio.FIRST_COMPLETED
+            )
+            quiet.cancel()
+        over.cancel()
+        turns.release_all()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ENDING):
+                await turns.idle()
+        turns.abandon_all()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ENDING):
+                await turns.flush()
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    async def _beat(self, turns: Turns, keeper: LeaseKeeper) -> None:
+        """Tell of our health, and notice when it is time to be replaced."""
+        while True:
+            self._recycle_if_due(turns)
+            self.slots.adapt(time.monotonic(), lambda: turns.hungry)
+            turns.wake()
+            if time.time() - self._last_health_check >= self.health_check_interval:
+                with contextlib.suppress(RedisError, OSError):  # said again next time
+                    await self._tell_health(turns, keeper)
+            await asyncio.sleep(_BEAT)
+
+    def _recycle_if_due(self, turns: Turns) -> None:
+        worn = self._recycle_after is not None and turns.started_count >= self._recycle_after
+        fat = self._recycle_above is not None and memory_mib() > self._recycle_above
+        if (worn or fat) and not self.recycled:
+            reason = f"{turns.started_count} jobs" if worn else f"{memory_mib():.0f} MiB"
+            log.info("this worker is replaced after %s", reason)
+            self.recycled = True
+            self._quiet.set()
+
+    async def _tell_health(self, turns: Turns, keeper: LeaseKeeper) -> None:
+        self._last_health_check = time.time()
+        queued = await self.pool.zcard(self.queue_name)
+        text = (
+            f"{datetime.now():%b-%d %H:%M:%S} j_complete={self.jobs_complete} "  # noqa: DTZ005 - as arq
+            f"j_failed={self.jobs_failed} j_retried={self.jobs_retried} "
+            f"j_ongoing={len(turns.runs)} queued={queued} slots={self.slots.open} "
+            f"memory_mib={memory_mib():.0f} loop_lag_ms={keeper.lag * 1000:.0f} "
+            f"zombies={turns.zombies}"
+        )
+        expiry = int((self.health_check_interval + 1) * 1000)
+        await self.pool.set(self.health_check_key, text, px=expiry)
+
+    def _cron_task(self) -> "list[asyncio.Task[None]]":
+        return [asyncio.create_task(self._cron())] if self.cron_jobs else []
+
+    async def _cron(self) -> None:
+        """Queue each tick a little before its time, by arq's own rules and ids."""
+        while True:
+            now = datetime.now(tz=self.timezone)
+            try:
+                await self.run_cron(now, _CRON_AHEAD)
+            except (RedisError, OSError) as error:
+                log.warning("cron waits for Redis: %s", error)
+                await asyncio.sleep(_BEAT)
+                continue
+            following = [cron.next_run for cron in self.cron_jobs if cron.next_run is not None]
+            soonest = min(following, default=now + timedelta(seconds=60))
+            await asyncio.sleep(max(0.05, (soonest - now).total_seconds() - _CRON_AHEAD))
+
+    def handle_sig(self, signum: Signals) -> None:
+        """Stop: quiet, then wait for running jobs, then release; a second signal releases now."""
+        if self._quiet.is_set():
+            self._grace_over.set()
+        log.info("stopping on %s; %d jobs run", Signals(signum).name, len(self.tasks))
+        self.allow_pick_jobs = False
+        self._quiet.set()
+        if self.on_stop:
+            self.on_stop(Signals(signum))
+
+    def handle_sig_wait_for_completion(self, signum: Signals) -> None:
+        """Stop, as `handle_sig`; the wait is `job_completion_wait`."""
+        self.handle_sig(signum)
 
     async def close(self) -> None:
-        """Stop, shut down and disconnect, also when Redis is away.
-
-        arq's own ends with the first job or command that fails, and leaves the rest open.
-        """
-        if not self._handle_signals:
+        """Shut down and disconnect, also when Redis is away."""
+        if self.main_task is not None and not self.main_task.done():
             self.handle_sig(signal.SIGUSR1)
-        ended = await asyncio.gather(*self.tasks.values(), return_exceptions=True)
-        for error in ended:
-            if isinstance(error, Exception):
-                log.warning("a job could not be finished; it will run again: %s", error)
-        self.tasks.clear()
+            self._grace_over.set()
+            await asyncio.wait([self.main_task])
         if self._pool is None:
             return
         with contextlib.suppress(RedisError, OSError, TimeoutError):  # the key expires by itself

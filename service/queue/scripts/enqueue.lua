@@ -1,37 +1,56 @@
 -- Queue jobs that do not exist yet, as arq's enqueue_job does.
 -- KEYS   1 the queue: sorted set of job ids, score = Unix ms at which the job may start
--- ARGV   for each job: id, score, payload
+-- ARGV   now in Unix ms ('': the server's clock), lane, ms the payloads are kept ('': for good),
+--        ms that a low job is behind; then for each job: id, score ('': now), payload
 -- Reply  for each job: 1 queued, 0 refused because its payload or its result exists
 -- Cost   O(log n) per job with n ids in the queue; call it with at most 100 jobs
 -- Atomic per call. The keys of a job are made from its id, so one Redis node must hold them all.
 --        ZADD comes first: it is the only write that can fail (not a sorted set, out of memory).
-local jobs = #ARGV / 3
+local lane, ttl = ARGV[2], ARGV[3]
+local index = lane ~= 'normal' and KEYS[1] .. ':' .. lane
+local behind = lane == 'low' and tonumber(ARGV[4]) or 0
+local first = 5
+local jobs = (#ARGV - first + 1) / 3
+local now = ARGV[1]
+if now == '' then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
 local keys = {}
 for n = 1, jobs do
-  local id = ARGV[3 * n - 2]
+  local id = ARGV[first + 3 * n - 3]
   keys[2 * n - 1] = 'arq:job:' .. id
   keys[2 * n] = 'arq:result:' .. id
 end
 -- One command finds the usual case, that none exists; commands are what a script's time goes to.
 local some_exist = redis.call('EXISTS', unpack(keys)) > 0
 
-local replies, seen, scores, payloads, ids = {}, {}, {}, {}, {}
+local replies, seen, scores, indexed, payloads, ids = {}, {}, {}, {}, {}, {}
 for n = 1, jobs do
-  local id = ARGV[3 * n - 2]
+  local id = ARGV[first + 3 * n - 3]
   if seen[id] or some_exist and redis.call('EXISTS', keys[2 * n - 1], keys[2 * n]) > 0 then
     replies[n] = 0
   else
     replies[n] = 1
     seen[id] = true
+    local start = ARGV[first + 3 * n - 2]
+    if start == '' then start = now end
     local last = #scores
-    scores[last + 1], scores[last + 2] = ARGV[3 * n - 1], id
-    payloads[last + 1], payloads[last + 2] = keys[2 * n - 1], ARGV[3 * n]
+    scores[last + 1], scores[last + 2] = behind > 0 and start + behind or start, id
+    if index then indexed[last + 1], indexed[last + 2] = start, id end
+    payloads[last + 1], payloads[last + 2] = keys[2 * n - 1], ARGV[first + 3 * n - 1]
     ids[#ids + 1] = id
   end
 end
 if #ids > 0 then
+  if index then redis.call('ZCARD', index) end -- fails before the first write, or never
   redis.call('ZADD', KEYS[1], unpack(scores))
+  if index then redis.call('ZADD', index, unpack(indexed)) end
   redis.call('MSET', unpack(payloads))
+  if ttl ~= '' then
+    for n = 1, #payloads, 2 do redis.call('PEXPIRE', payloads[n], ttl) end
+  end
   -- A mark left by an abort of an earlier job of the same id must not stop this one.
   redis.call('ZREM', 'arq:abort', unpack(ids))
 end

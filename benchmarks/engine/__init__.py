@@ -1,0 +1,1 @@
+"""Almanac's engine beside its peers: `python -m benchmarks.engine --help`."""

@@ -1,0 +1,50 @@
+"""Running the scripts beside this module."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from arq.connections import ArqRedis
+
+SERVER_CLOCK = ""
+"""First argument of every script: the present time is the server's."""
+LARGEST_BATCH = 100
+"""Items of one call: a script blocks the server, about 1 ms for this many."""
+
+Script = Callable[..., Awaitable[Any]]
+
+
+def script(name: str) -> Script:
+    """Return a coroutine function that runs a script: `await run(client, keys, *arguments)`.
+
+    `now`, in Unix ms, replaces the server's clock. The script is sent as text (EVAL), which a
+    restarted server or a flushed script cache cannot have forgotten. Raises redis-py's errors.
+    """
+    text = source(name)
+
+    async def run(
+        client: ArqRedis, keys: Sequence[str], *arguments: Any, now: int | str = SERVER_CLOCK
+    ) -> Any:
+        reply = client.eval(text, len(keys), *keys, str(now), *arguments)
+        return await cast("Awaitable[Any]", reply)
+
+    return run
+
+
+def source(name: str) -> str:
+    """Return the text of a script."""
+    return (Path(__file__).with_name("scripts") / f"{name}.lua").read_text()
+
+
+@lru_cache
+def sha1(text: str) -> str:
+    """Return the digest by which a server knows a script that it has run."""
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yield the items in pieces of at most `LARGEST_BATCH`."""
+    for start in range(0, len(items), LARGEST_BATCH):
+        yield items[start : start + LARGEST_BATCH]

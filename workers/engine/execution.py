@@ -1,0 +1,360 @@
+"""One job's way through a worker, as small steps over one record.
+
+Each step either passes the job on or says how it ends. The fence is Redis's: whatever is decided
+here is written only while the lease is still this worker's.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from random import random
+from typing import Any
+
+import structlog
+from arq.cron import CronJob
+from arq.worker import Function, JobExecutionFailed, Retry, RetryJob
+
+from service.queue import JobState
+from service.queue.errors import DecodeError
+from service.queue.headers import HEADERS
+from service.queue.instants import from_ms
+from workers.engine.clock import ServerClock
+from workers.engine.ending import Ending, Outcome
+from workers.engine.functions import JobFunction
+from workers.engine.ledger import Finished, Ledger
+from workers.engine.limits import Answer, Skip, Wait, wants_of
+from workers.engine.outcomes import Snooze
+from workers.engine.running import CURRENT, Running, Stop
+from workers.engine.writing import Writer, cancelled, described
+
+MARK_SKEW_MS = 600_000
+"""A cancellation this much older than the job it names was meant for an earlier one (rule 11)."""
+UNKNOWN_DELAY_MS = (1_000, 60_000)
+"""First and longest wait of a job that this worker has no function for; it doubles."""
+
+log = logging.getLogger(__name__)
+Hook = Callable[[dict[Any, Any]], Awaitable[None]]
+
+
+class TimeLimitExceeded(TimeoutError):
+    """A run took longer than its limit."""
+
+
+class WorkerCrashed(JobExecutionFailed):
+    """The job's worker died in each of its runs."""
+
+
+class Executor:
+    """Runs claimed jobs; owns nothing of Redis.
+
+    Args:
+        functions: by name.
+        ctx: arq's context, passed on to each job with what is its own.
+        writer: reads payloads and writes results.
+        clock: when a job may start.
+        hooks: arq's on_job_start, on_job_end and after_job_end.
+        acquire: asks for the limits of a job.
+        started: tells Redis that a job claimed alone begins.
+        arm: sets the timers of a job that starts.
+        job_timeout: seconds for functions that do not say.
+        max_tries: likewise.
+        retry_jobs: whether what arq retries is retried.
+    """
+
+    def __init__(  # noqa: PLR0913 - the worker's settings, each used by one step
+        self,
+        functions: Mapping[str, Function | CronJob],
+        ctx: dict[Any, Any],
+        writer: Writer,
+        clock: Callable[[], ServerClock],
+        hooks: tuple[Hook | None, Hook | None, Hook | None],
+        acquire: Callable[[Running], Awaitable[Answer]],
+        started: Callable[[Running], Awaitable[None]],
+        arm: Callable[[Running, float], None],
+        *,
+        job_timeout: float,
+        max_tries: int,
+        retry_jobs: bool,
+    ) -> None:
+        self._functions = functions
+        self._ctx = ctx
+        self._writer = writer
+        self._clock = clock
+        self._on_start, self._on_end, self._after_end = hooks
+        self._acquire = acquire
+        self._started = started
+        self._arm = arm
+        self._job_timeout = job_timeout
+        self._max_tries = max_tries
+        self.retry_jobs = retry_jobs
+        self._unknown: dict[str, int] = {}
+
+    async def execute(self, run: Running) -> tuple[Ending, dict[Any, Any] | None]:
+        """Bring a job to its ending; returns it with the context for `after_job_end`."""
+        early = self._refuse(run) or self._decode(run) or self._find(run)
+        if early is not None:
+            return await self._recorded(run, early), None
+        if run.want is not None and (limited := self._limited(run, await self._acquire(run))):
+            return await self._recorded(run, limited), None
+        if run.kind == "alone":
+            await self._started(run)
+        if (wait := self._clock().seconds_until(run.score)) > 0:
+            await asyncio.sleep(wait)
+        if run.stop is not None:
+            return await self._recorded(run, self._stopped(run, None)), None
+        return await self._run(run)
+
+    def _refuse(self, run: Running) -> Ending | None:
+        """End what must not start: expired, cancelled before, or a killer of its workers."""
+        if run.payload is None:
+            return self._failed(run, JobExecutionFailed("job expired"), dead=True)
+        if run.kind == "crashed":
+            text = f"its worker died in {run.crashes} runs of it; it is not run again by itself"
+            return self._failed(run, WorkerCrashed(text), dead=True)
+        return None
+
+    def _decode(self, run: Running) -> Ending | None:
+        try:
+            self._writer.read(run)
+            assert run.record is not None
+            if run.mark and not self._outdated(run):
+                log.info("job %s cancelled before its start", run.job_id)
+                return self._end(run, Outcome.CANCELLED, cancelled())
+            run.function = self._functions.get(run.record.function)
+            if run.function is not None:
+                self._writer.arguments(run)
+        except DecodeError as error:
+            log.error("job %s cannot be read: %s", run.job_id, error)  # noqa: TRY400 - it says all
+            return self._failed(run, error, dead=True)
+        return None
+
+    @staticmethod
+    def _outdated(run: Running) -> bool:
+        assert run.record is not None
+        marked = float(run.mark)
+        return 0 < marked < run.record.enqueued_ms - MARK_SKEW_MS
+
+    def _find(self, run: Running) -> Ending | None:
+        """Give back what this worker has no function for, and end what has no tries left."""
+        function, record = run.function, run.record
+        assert record is not None
+        if function is None:
+            first, longest = UNKNOWN_DELAY_MS
+            times = self._unknown.get(run.job_id, 0)
+            self._unknown[run.job_id] = times + 1
+            delay = min(first * 2**times, longest)
+            log.warning(
+                "job %s needs the function %r, which this worker lacks; given back for %d s",
+                run.job_id, record.function, delay // 1000,
+            )  # fmt: skip
+            return self._again(Outcome.RELEASED, run.job_try - 1, delay)
+        if record.tries and record.tries > run.job_try:
+            run.job_try = record.tries
+        tries = self._max_tries if function.max_tries is None else function.max_tries
+        if run.job_try > tries:
+            return self._failed(run, JobExecutionFailed(f"max {tries} retries exceeded"), dead=True)
+        if isinstance(function, JobFunction) and function.job is not None:
+            run.job = function.job
+            if run.job.rate or run.job.concurrency:
+                run.want = wants_of(run.job, run.job_id, run.token, self._by_name(run))
+        return None
+
+    def _limited(self, run: Running, answer: Answer) -> Ending | None:
+        if isinstance(answer, Wait):
+            return Ending(Outcome.SNOOZED, at_ms=answer.until_ms)
+        if isinstance(answer, Skip):
+            log.info("job %s skipped: %s is running", run.job_id, answer.holder)
+            return self._end(run, Outcome.SUCCEEDED, None, f"skipped: {answer.holder} is running")
+        return None
+
+    async def _run(self, run: Running) -> tuple[Ending, dict[Any, Any]]:
+        """Run the job's own code between its hooks."""
+        function, record = run.function, run.record
+        assert function is not None
+        assert record is not None
+        ctx = {
+            **self._ctx,
+            "job_id": run.job_id,
+            "job_try": run.job_try,
+            "enqueue_time": from_ms(record.enqueued_ms),
+            "score": int(run.score),
+        }
+        run.started_ms = int(self._clock().now_ms())
+        CURRENT.set(run)
+        structlog.contextvars.bind_contextvars(job=record.function, job_id=run.job_id)
+        if record.headers:
+            HEADERS.set(record.headers)
+        self._arm(run, self._timeout(function))
+        if log.isEnabledFor(logging.DEBUG):
+            shown = "" if run.job and run.job.sensitive else described(run.args)
+            log.debug("job %s starts: %s(%s)", run.job_id, record.function, shown)
+        run.body = True
+        try:
+            if self._on_start is not None:
+                await self._on_start(ctx)
+            value = await function.coroutine(ctx, *run.args, **run.kwargs)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the record of it is the point
+            run.body = False
+            end = self._raised(run, error)
+        else:
+            run.body = False
+            end = self._end(run, Outcome.SUCCEEDED, None, value)
+            log.info("job %s succeeded: %s", run.job_id, record.function)
+        if run.task is not None:
+            while run.task.uncancel() > 0:  # a stop that came while the job was ending
+                pass
+        if self._on_end is not None:
+            try:
+                await self._on_end(ctx)
+            except Exception as error:  # a hook is the user's code
+                log.exception("on_job_end failed")
+                end = self._raised(run, error)
+        return await self._recorded(run, end), ctx
+
+    async def after(self, ctx: dict[Any, Any]) -> None:
+        """Run arq's after_job_end."""
+        if self._after_end is None:
+            return
+        try:
+            await self._after_end(ctx)
+        except Exception:  # a hook is the user's code, and the outcome is written
+            log.exception("after_job_end failed")
+
+    def _timeout(self, function: Function | CronJob) -> float:
+        return self._job_timeout if function.timeout_s is None else function.timeout_s
+
+    def _raised(self, run: Running, error: BaseException) -> Ending:
+        """Decide what a raised error means."""
+        if isinstance(error, asyncio.CancelledError) and run.stop is not None:
+            return self._stopped(run, error)
+        if isinstance(error, Retry) and self.retry_jobs:
+            outcome = Outcome.SNOOZED if isinstance(error, Snooze) else Outcome.RETRIED
+            log.info("job %s runs again in %.2f s", run.job_id, (error.defer_score or 0) / 1000)
+            return self._again(outcome, run.job_try, error.defer_score or 0)
+        if isinstance(error, (asyncio.CancelledError, RetryJob)) and self.retry_jobs:
+            log.info("job %s was cancelled, and runs again", run.job_id)
+            return self._again(Outcome.RETRIED, run.job_try, 0)
+        return self._retried(run, error) or self._failed(run, error)
+
+    def _stopped(self, run: Running, error: BaseException | None) -> Ending:
+        """Decide what a run means that this worker stopped."""
+        if run.stop in (Stop.SOFT_LIMIT, Stop.HARD_LIMIT):
+            assert run.function is not None
+            late = TimeLimitExceeded(f"it ran longer than {self._timeout(run.function):g} s")
+            late.__cause__ = error
+            return self._retried(run, late) or self._failed(run, late)
+        if run.stop is Stop.CANCELLED:
+            log.info("job %s cancelled", run.job_id)
+            return self._end(run, Outcome.CANCELLED, error or cancelled())
+        return self._again(Outcome.RELEASED, run.job_try - 1, 0)
+
+    def expired(self, run: Running) -> Ending:
+        """Return the ending of a job that may not wait as long as it would have to."""
+        return self._failed(run, JobExecutionFailed("job expired before its next run"), dead=True)
+
+    def marked(self, run: Running) -> Ending:
+        """Return the ending of a job that was to run again and is cancelled instead."""
+        return self._end(run, Outcome.CANCELLED, cancelled())
+
+    def overdue(self, run: Running) -> Ending:
+        """Return the ending of a job that ignores its time limit."""
+        return self._stopped(run, None)
+
+    def _retried(self, run: Running, error: BaseException) -> Ending | None:
+        """Return when the job's policy runs it again; None if it does not."""
+        if run.job is None:
+            return None
+        delay = run.job.retry.delay_before(run.job_try, error, random())  # noqa: S311 - jitter
+        if delay is None:
+            return None
+        log.warning(
+            "job %s failed in try %d of %d, and runs again in %.2f s: %s",
+            run.job_id, run.job_try, run.job.retry.tries, delay, self._shown(run, error),
+        )  # fmt: skip
+        end = self._again(Outcome.RETRIED, run.job_try, delay * 1000)
+        end.failure = self._writer.failure(run, error)
+        return end
+
+    def _failed(self, run: Running, error: BaseException, *, dead: bool = False) -> Ending:
+        """End a job for good; one that is declared, or lost by no fault of its own, is kept."""
+        log.error(
+            "job %s failed: %s",
+            run.job_id,
+            self._shown(run, error),
+            exc_info=None if run.job and run.job.sensitive else error,
+        )
+        kept = dead or run.job is not None
+        return self._end(run, Outcome.DEAD if kept else Outcome.FAILED, error)
+
+    @staticmethod
+    def _shown(run: Running, error: BaseException) -> str:
+        kind = type(error).__name__
+        return kind if run.job and run.job.sensitive else f"{kind}: {error}"
+
+    def _again(self, outcome: Outcome, tries: int, delay_ms: float) -> Ending:
+        return Ending(outcome, at_ms=int(self._clock().now_ms() + delay_ms), tries=tries)
+
+    def _end(
+        self, run: Running, outcome: Outcome, error: BaseException | None, value: object = None
+    ) -> Ending:
+        finished = int(self._clock().now_ms())
+        end = self._writer.ending(run, outcome, value, finished, error)
+        if run.job is not None and (
+            run.job.history == "none"
+            or (run.job.history == "failures" and outcome is Outcome.SUCCEEDED)
+        ):
+            end.event = b""
+        return end
+
+    async def _recorded(self, run: Running, end: Ending) -> Ending:
+        """Hand a terminal ending to the ledger before Redis forgets the job."""
+        ledger: Ledger | None = self._ctx.get("ledger")
+        if ledger is None or end.outcome not in _STATES or run.job is None:
+            return end
+        if run.job.history == "none" or (
+            run.job.history == "failures" and end.outcome is Outcome.SUCCEEDED
+        ):
+            return end
+        try:
+            if await ledger.record(self._finished(run, end)) and end.outcome is Outcome.DEAD:
+                end.outcome = Outcome.FAILED
+        except Exception:  # the ledger is the user's; the outcome is true whatever it says
+            log.exception("the ledger did not take the end of job %s", run.job_id)
+        return end
+
+    def _finished(self, run: Running, end: Ending) -> Finished:
+        assert run.record is not None
+        return Finished(
+            job_id=run.job_id,
+            name=run.name,
+            job=run.job,
+            arguments=self._by_name(run),
+            state=_STATES[end.outcome],
+            tries=run.job_try,
+            enqueued_at=from_ms(run.record.enqueued_ms),
+            started_at=from_ms(run.started_ms) if run.started_ms else datetime.now(UTC),
+            finished_at=datetime.now(UTC),
+            result=end.value,
+            error=end.error,
+            dead=end.outcome is Outcome.DEAD,
+        )
+
+    @staticmethod
+    def _by_name(run: Running) -> dict[str, Any]:
+        assert run.function is not None
+        if not run.args:
+            return dict(run.kwargs)
+        signature = inspect.signature(run.function.coroutine)
+        bound = dict(signature.bind(None, *run.args, **run.kwargs).arguments)
+        bound.pop(next(iter(signature.parameters)))
+        return bound
+
+
+_STATES = {
+    Outcome.SUCCEEDED: JobState.SUCCEEDED,
+    Outcome.FAILED: JobState.FAILED,
+    Outcome.DEAD: JobState.FAILED,
+    Outcome.CANCELLED: JobState.CANCELLED,
+}

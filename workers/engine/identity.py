@@ -1,0 +1,17 @@
+"""What a worker signs its claims with."""
+
+import itertools
+import os
+import secrets
+
+_BASE = os.environ.get("ALMANAC_INCARNATION") or secrets.token_hex(8)
+_starts = itertools.count(1)
+
+
+def incarnation() -> str:
+    """Return a name that no other start of any worker has.
+
+    Its first part, up to the dot, is the process's; a supervisor may have chosen it, to release by
+    it whatever the process held.
+    """
+    return f"{_BASE}.{next(_starts)}"

@@ -1,0 +1,187 @@
+-- Write the outcomes of jobs that this worker holds.
+-- KEYS   1 the queue: sorted set of job ids
+-- ARGV   now in Unix ms ('': the server's clock), incarnation, number of this call, entries that the
+--        stream of events keeps (0: write none), ms that a low job is behind, then for each job:
+--        id, token of its claim, outcome, when it is visible again in Unix ms, tries used, score
+--        before the claim, sha1 of its payload ('': not asked yet), result to leave, ms to keep it
+--        (0: none, -1: for good), failure to remember, event, ms for which the id stays taken
+--        outcomes: succeeded, failed, cancelled end the job; dead ends it and keeps its payload;
+--        retried, snoozed, released queue it again
+-- Reply  for each job: 1 done; 0 refused, the lease is another's; and, with nothing written:
+--        2 it is to be cancelled, 3 its payload has expired or will have, 4 its lease has ended and
+--        nobody took it: ask again with the sha1, 5 memory is full
+-- Cost   O(log n) per job with n ids in the queue; call it with at most 100 jobs
+-- Atomic per call; a call repeated with its number does nothing and returns the same. Keys are made
+--        from ids, so one Redis node must hold them all. Everything is checked before it is
+--        written; what frees memory comes first, and a result is dropped rather than refused.
+local queue, incarnation, number = KEYS[1], ARGV[2], ARGV[3]
+local cap, behind = tonumber(ARGV[4]), tonumber(ARGV[5])
+local FIRST, WIDTH, DAY, SLACK, RETRY_TTL = 6, 12, 86400000, 60000, 88400000
+local high, low = queue .. ':high', queue .. ':low'
+local answer_key = queue .. ':call:' .. incarnation .. ':finish'
+local ENDS = { succeeded = true, failed = true, cancelled = true, dead = true }
+local AGAIN = { retried = true, snoozed = true, released = true }
+
+local now = tonumber(ARGV[1])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- The reads that let a later write of somebody else wake this connection.
+local function listen()
+  redis.call('ZCARD', queue)
+  redis.call('EXISTS', queue .. ':paused', 'arq:abort')
+end
+
+local jobs = (#ARGV - FIRST + 1) / WIDTH
+local codes = {}
+if redis.call('EXISTS', queue .. ':gone:' .. string.match(incarnation, '^[^.]*')) == 1 then
+  for n = 1, jobs do codes[n] = 0 end
+  return codes
+end
+local last = redis.call('GETEX', answer_key)
+if last then
+  last = cmsgpack.unpack(last)
+  if last[1] == number then
+    listen()
+    return last[2]
+  end
+end
+
+local ids, leases, attempts = {}, {}, {}
+for n = 1, jobs do
+  local at = FIRST + (n - 1) * WIDTH
+  local outcome = ARGV[at + 2]
+  if not ENDS[outcome] and not AGAIN[outcome] then
+    return redis.error_reply('ERR unknown outcome ' .. tostring(outcome))
+  end
+  ids[n], leases[n] = ARGV[at], 'arq:in-progress:' .. ARGV[at]
+end
+for _, hash in ipairs({ ':claims', ':crashes', ':counts', ':dead:jobs' }) do
+  redis.call('HLEN', queue .. hash) -- a key of another kind fails here, before the first write
+end
+for _, set in ipairs({ '', ':high', ':low', ':dead' }) do redis.call('ZCARD', queue .. set) end
+local holders = redis.call('MGET', unpack(leases))
+local claims = redis.call('HMGET', queue .. ':claims', unpack(ids))
+local has_marks = redis.call('EXISTS', 'arq:abort') == 1
+local has_high = redis.call('EXISTS', high) == 1
+local has_low = redis.call('EXISTS', low) == 1
+
+-- Whose the job is: 1 the caller's, 0 not, 4 nobody's any more.
+local function holder(n, token, sha)
+  if holders[n] then return holders[n] == token and 1 or 0 end
+  local claim = claims[n]
+  local mine = claim == token or claim == token .. ':alone' or claim == token .. ':started'
+  if not mine or not redis.call('ZSCORE', queue, ids[n]) then return 0 end
+  if sha == '' then return 4 end
+  local payload = redis.call('GETEX', 'arq:job:' .. ids[n])
+  return payload and redis.sha1hex(payload) == sha and 1 or 0
+end
+
+-- Whether the payload outlives the wait. arq's clients give it a day beyond its time, by default;
+-- that is no deadline that somebody meant.
+local function expires(id, again, score)
+  local left = redis.call('PTTL', 'arq:job:' .. id)
+  if left == -2 then return true end
+  if left == -1 then return false end
+  if math.abs(now + left - score - DAY) < SLACK then
+    redis.call('PERSIST', 'arq:job:' .. id)
+    return false
+  end
+  return again > now + left
+end
+
+local gone, garbage, events, counts = {}, {}, {}, {}
+local results = {}
+
+local function remember(id, failure)
+  if failure ~= '' then redis.pcall('RPUSH', queue .. ':attempts:' .. id, failure) end
+end
+
+local function finish(n, at)
+  local id, outcome = ids[n], ARGV[at + 2]
+  if outcome == 'dead' then
+    local payload = redis.call('GETEX', 'arq:job:' .. id) or ''
+    local kept = redis.pcall('HSET', queue .. ':dead:jobs', id, payload)
+    if type(kept) == 'table' and kept.err then return 5 end
+    redis.pcall('ZADD', queue .. ':dead', now, id)
+    remember(id, ARGV[at + 9])
+  else
+    garbage[#garbage + 1] = queue .. ':attempts:' .. id
+  end
+  gone[#gone + 1] = id
+  garbage[#garbage + 1] = 'arq:job:' .. id
+  garbage[#garbage + 1] = 'arq:retry:' .. id
+  garbage[#garbage + 1] = leases[n]
+  if ARGV[at + 8] ~= '0' then results[#results + 1] = at end
+  return 1
+end
+
+local function queue_again(n, at)
+  local id, outcome, again = ids[n], ARGV[at + 2], tonumber(ARGV[at + 3])
+  if has_marks and redis.call('ZSCORE', 'arq:abort', id) then return 2 end
+  if expires(id, again, tonumber(ARGV[at + 5])) then return 3 end
+  redis.call('DEL', leases[n])
+  redis.call('HDEL', queue .. ':claims', id)
+  if has_high then redis.call('ZADD', high, 'XX', again, id) end
+  local later = 0
+  if has_low and redis.call('ZSCORE', low, id) then
+    later = behind
+    redis.call('ZADD', low, 'XX', again, id)
+  end
+  redis.call('ZADD', queue, 'XX', again + later, id)
+  if outcome == 'retried' then
+    redis.pcall('SET', 'arq:retry:' .. id, ARGV[at + 4], 'PX', RETRY_TTL)
+    remember(id, ARGV[at + 9])
+  end
+  return 1
+end
+
+for n = 1, jobs do
+  local at = FIRST + (n - 1) * WIDTH
+  local outcome = ARGV[at + 2]
+  local code = holder(n, ARGV[at + 1], ARGV[at + 6])
+  if code == 1 then code = ENDS[outcome] and finish(n, at) or not ENDS[outcome] and queue_again(n, at) end
+  codes[n] = code
+  if code == 1 then
+    counts[outcome] = (counts[outcome] or 0) + 1
+    if ARGV[at + 10] ~= '' then
+      events[#events + 1] = ids[n]
+      events[#events + 1] = ARGV[at + 10]
+    end
+  elseif code == 0 then
+    counts.stale = (counts.stale or 0) + 1
+  end
+end
+
+if #gone > 0 then
+  redis.call('DEL', unpack(garbage))
+  redis.call('ZREM', queue, unpack(gone))
+  if has_high then redis.call('ZREM', high, unpack(gone)) end
+  if has_low then redis.call('ZREM', low, unpack(gone)) end
+  redis.call('HDEL', queue .. ':claims', unpack(gone))
+  redis.call('HDEL', queue .. ':crashes', unpack(gone))
+  if has_marks then redis.call('ZREM', 'arq:abort', unpack(gone)) end
+  for _, at in ipairs(results) do
+    local key, keep = 'arq:result:' .. ARGV[at], ARGV[at + 8]
+    if keep == '-1' then
+      redis.pcall('SET', key, ARGV[at + 7])
+    else
+      redis.pcall('SET', key, ARGV[at + 7], 'PX', keep)
+    end
+  end
+  for n = 1, jobs do
+    local linger = ARGV[FIRST + (n - 1) * WIDTH + 11]
+    if linger ~= '' and codes[n] == 1 then redis.pcall('SET', leases[n], '1', 'PX', linger) end
+  end
+end
+for outcome, count in pairs(counts) do
+  redis.pcall('HINCRBY', queue .. ':counts', outcome, count)
+end
+if #events > 0 and cap > 0 then
+  redis.pcall('XADD', queue .. ':events', 'MAXLEN', '~', cap, '*', unpack(events))
+end
+redis.pcall('SET', answer_key, cmsgpack.pack({ number, codes }), 'PX', 60000)
+listen()
+return codes
