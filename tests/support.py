@@ -135,10 +135,9 @@ class Installation:
                 "on_startup": None,
                 "on_shutdown": None,
                 "cron_jobs": None,
-                "ctx": {"runtime": self.runtime, "record": process.recorder(self.runtime)},
+                "ctx": {"runtime": self.runtime, "ledger": process.JobRecords(self.runtime)},
                 "burst": True,
                 "handle_signals": False,
-                "poll_delay": 0.02,
                 **overrides,
             }
         )

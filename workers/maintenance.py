@@ -40,7 +40,6 @@ class WorkerSettings:
     on_startup = process.startup
     on_shutdown = process.shutdown
     job_completion_wait = process.COMPLETION_WAIT
-    poll_delay = process.POLL_DELAY
     health_check_interval = process.HEALTH_INTERVAL
     allow_abort_jobs = True
     timezone: Any = UTC

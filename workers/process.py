@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 from contextlib import AsyncExitStack
+from typing import Any
 
 import msgspec
 
@@ -11,10 +12,10 @@ from service.accounts import actions as accounts
 from service.config import Settings
 from service.kit.logging import configure_logging
 from service.monitoring import queries as monitoring
-from service.queue import QueueClient
+from service.queue import JobType, QueueClient
 from service.queue.codec import deserialize, serialize
 from service.runtime import Runtime, open_queue, open_runtime
-from workers.engine import Context, Finished, Recorder, install
+from workers.engine import Context, Finished, install
 
 install()
 
@@ -22,7 +23,6 @@ SERIALIZER = serialize
 DESERIALIZER = deserialize
 NAME = f"{socket.gethostname()}:{os.getpid()}"
 """Names this worker in attempts and records."""
-POLL_DELAY = 0.1
 COMPLETION_WAIT = 35
 """Seconds that running jobs get at SIGTERM: a little more than the longest publishing call."""
 HEALTH_INTERVAL = 10
@@ -45,7 +45,7 @@ async def startup(ctx: Context) -> None:
         async with runtime.unit_of_work() as uow:
             await accounts.check_keys(uow.session, runtime.keyring)
         ctx["runtime"] = runtime
-        ctx["record"] = recorder(runtime)
+        ctx["ledger"] = JobRecords(runtime)
         ctx["close"] = stack.pop_all().aclose
     log.info("worker ready")
 
@@ -56,29 +56,37 @@ async def shutdown(ctx: Context) -> None:
         await ctx["close"]()
 
 
-def recorder(runtime: Runtime) -> Recorder:
-    """Return what writes a job's end into the history."""
+class JobRecords:
+    """The ledger of jobs: their ends as rows in PostgreSQL."""
 
-    async def record(end: Finished) -> None:
-        error = end.error
-        await runtime.database.execute(
-            monitoring.record_job(
-                {
-                    "id": end.job_id,
-                    "name": end.job.name,
-                    "queue": end.job.queue,
-                    "state": end.state,
-                    "arguments": msgspec.to_builtins(end.arguments),
-                    "result": msgspec.to_builtins(end.result),
-                    "error": f"{type(error).__name__}: {error}" if error else None,
-                    "traceback": end.traceback,
-                    "tries": end.tries,
-                    "worker": NAME,
-                    "enqueued_at": end.enqueued_at,
-                    "started_at": end.started_at,
-                    "finished_at": end.finished_at,
-                }
-            )
-        )
+    def __init__(self, runtime: Runtime) -> None:
+        self._database = runtime.database
 
-    return record
+    async def record(self, end: Finished) -> bool:
+        """Write a job's end into the history; dead jobs stay in Redis, to be replayed."""
+        assert end.job is not None
+        await self._database.execute(monitoring.record_job(_row(end, end.job)))
+        return False
+
+
+def _row(end: Finished, job: JobType[..., Any]) -> dict[str, Any]:
+    error = end.error
+    kind = type(error).__name__
+    row = {
+        "id": end.job_id,
+        "name": end.name,
+        "queue": job.queue,
+        "state": end.state,
+        "arguments": msgspec.to_builtins(end.arguments),
+        "result": msgspec.to_builtins(end.result),
+        "error": f"{kind}: {error}" if error else None,
+        "traceback": end.traceback,
+        "tries": end.tries,
+        "worker": NAME,
+        "enqueued_at": end.enqueued_at,
+        "started_at": end.started_at,
+        "finished_at": end.finished_at,
+    }
+    if job.sensitive:
+        row |= {"arguments": {}, "result": None, "error": kind if error else None, "traceback": None}
+    return row

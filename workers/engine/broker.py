@@ -123,7 +123,8 @@ class Broker:
         """
         if not self.connected:
             await self.connect()
-        await asyncio.sleep(max(0, self._no_claim_before - time.monotonic()))
+        if (wait := self._no_claim_before - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
         number = next(self._numbers)
         begun = time.monotonic()
 

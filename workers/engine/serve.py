@@ -1,4 +1,4 @@
-"""Serve one or several queues in one process, through restarts of Redis."""
+"""Serve one or several queues in one process."""
 
 import asyncio
 import logging
@@ -8,81 +8,70 @@ from typing import Any
 
 from arq.typing import WorkerSettingsBase
 from arq.worker import get_kwargs
-from redis.exceptions import RedisError
 
+from workers.engine.processes import close_processes
+from workers.engine.slots import Slots
+from workers.engine.supervisor import RECYCLED
 from workers.engine.worker import Worker
-
-RECONNECT = 1.0
-"""Seconds between a lost connection and the next start."""
 
 log = logging.getLogger(__name__)
 
 
 class Server:
-    """Runs a worker for each settings class until it is told to stop."""
+    """Runs a worker for each settings class until it is told to stop.
+
+    With several queues and `max_jobs` given, the queues share so many slots: those of the first
+    class go first, and a tenth of the turns is left to the last that has work. Without it each has
+    its own.
+
+    Args:
+        settings: WorkerSettings classes, the most urgent queue first.
+        overrides: arguments of Worker that replace those of every class.
+    """
 
     def __init__(self, settings: Sequence[type[WorkerSettingsBase]], **overrides: Any) -> None:
         self._settings = [{**get_kwargs(found), **overrides} for found in settings]
+        if len(settings) > 1 and "max_jobs" in overrides:
+            most = overrides["max_jobs"]
+            shared = Slots(overrides.get("min_jobs") or most, most)
+            for found in self._settings:
+                found["slots"] = shared
         self._workers: list[Worker] = []
-        self._endings: set[asyncio.Task[None]] = set()
-        self._stopping = False
 
-    async def run(self) -> None:
-        """Run; SIGTERM and SIGINT let running jobs finish, a second one lets go of them."""
+    async def run(self) -> bool:
+        """Run; SIGTERM and SIGINT let running jobs finish, a second one lets go of them.
+
+        Returns whether it stopped because the process is to be replaced.
+        """
         loop = asyncio.get_running_loop()
+        self._workers = [Worker(**{**found, "handle_signals": False}) for found in self._settings]
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
-        async with asyncio.TaskGroup() as group:
-            for settings in self._settings:
-                group.create_task(self._keep_serving(settings))
+            loop.add_signal_handler(number, self._stop, number)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for worker in self._workers:
+                    group.create_task(self._serve(worker))
+        finally:
+            await close_processes()
+        return any(worker.recycled for worker in self._workers)
 
-    def _stop(self) -> None:
-        first, self._stopping = not self._stopping, True
+    def _stop(self, number: signal.Signals) -> None:
         for worker in self._workers:
-            grace = worker.grace if first else 0
-            ending = asyncio.get_running_loop().create_task(_end(worker, grace))
-            self._endings.add(ending)
-            ending.add_done_callback(self._endings.discard)
+            worker.handle_sig(number)
 
-    async def _keep_serving(self, settings: dict[str, Any]) -> None:
-        while not self._stopping:
-            try:
-                await self._serve(settings)
-            except (RedisError, OSError) as error:
-                log.warning("queue away, starting again: %s", error)
-                await asyncio.sleep(RECONNECT)
-
-    async def _serve(self, settings: dict[str, Any]) -> None:
-        worker = Worker(**{**settings, "handle_signals": False})
-        self._workers.append(worker)
+    async def _serve(self, worker: Worker) -> None:
         try:
             await worker.async_run()
-        except asyncio.CancelledError:
-            if not self._stopping:
-                raise
         finally:
-            self._workers.remove(worker)
             await worker.close()
-
-
-async def _end(worker: Worker, grace: float) -> None:
-    """Give running jobs so many seconds, then cancel whatever is left."""
-    worker.allow_pick_jobs = False
-    if jobs := [task for task in worker.tasks.values() if not task.done()]:
-        _, late = await asyncio.wait(jobs, timeout=grace)
-        for task in late:
-            task.cancel()
-    # Libraries lose a cancellation now and then, so one is not enough.
-    while worker.main_task is not None and not worker.main_task.done():
-        worker.main_task.cancel()
-        await asyncio.wait([worker.main_task], timeout=0.2)
+        if worker.recycled:
+            self._stop(signal.SIGTERM)
 
 
 async def serve(settings: Sequence[type[WorkerSettingsBase]], **overrides: Any) -> None:
-    """Serve these queues until SIGTERM or SIGINT.
+    """Serve these queues until SIGTERM or SIGINT; see `Server`.
 
-    Args:
-        settings: WorkerSettings classes.
-        overrides: arguments of arq's Worker that replace those of every class.
+    Raises SystemExit with `RECYCLED` when the process is to be replaced.
     """
-    await Server(settings, **overrides).run()
+    if await Server(settings, **overrides).run():
+        raise SystemExit(RECYCLED)

@@ -56,6 +56,7 @@ class Turns:
         self._bell = asyncio.Event()
         self._ended: deque[tuple[Running, Ending, dict[Any, Any] | None]] = deque()
         self._writing = 0
+        self._claimed: list[Running] = []
         self._waiting: deque[Running] = deque()
         self._active = 0
         self._due: asyncio.TimerHandle | None = None
@@ -100,14 +101,18 @@ class Turns:
         if room:
             self._slots.take(room)
         batches = self._take_ended()
+        asked = [self._loop.create_task(self._write(batch)) for batch in batches]
+        if room:
+            asked.append(self._loop.create_task(self._claim(room)))
+        # Started only once that is sent, so that Redis works while the jobs do.
+        await asyncio.sleep(0)
+        self._begin_claimed()
         try:
-            await asyncio.gather(
-                *(self._write(batch) for batch in batches), *([self._claim(room)] if room else [])
-            )
+            await asyncio.gather(*asked)
         finally:
             self._writing -= sum(map(len, batches))
             self._note_idle()
-        if self._ended or (self.hungry and self._room()):
+        if self._claimed or self._ended or (self.hungry and self._room()):
             self._bell.set()
 
     def _room(self) -> int:
@@ -132,8 +137,7 @@ class Turns:
             taken = len(claimed.jobs)
         finally:
             self._slots.give_back(room - taken)
-        for leased in claimed.jobs:
-            self._begin(leased)
+        self._take_on(claimed.jobs)
         if claimed.status == "gone":
             log.error("this worker was declared dead by its supervisor; it stops")
             self._worker.handle_sig(signal.SIGTERM)
@@ -160,15 +164,21 @@ class Turns:
             delay = min(delay, max(0.0, self.broker.clock.seconds_until(due_ms - 2)))
         self._due = self._loop.call_later(delay, self.wakes.feed)
 
-    def _begin(self, leased: Leased) -> None:
-        run = Running(leased)
-        if not self.runs:
+    def _take_on(self, jobs: Sequence[Leased]) -> None:
+        if jobs:
             self._idle.clear()
-        self.runs[run.job_id] = run
-        if self._active < self._slots.open:
-            self._start(run)
-        else:
-            self._waiting.append(run)
+        for leased in jobs:
+            run = Running(leased)
+            self.runs[run.job_id] = run
+            self._claimed.append(run)
+
+    def _begin_claimed(self) -> None:
+        for run in self._claimed:
+            if self._active < self._slots.open and self._worker.allow_pick_jobs:
+                self._start(run)
+            else:
+                self._waiting.append(run)
+        self._claimed.clear()
 
     def _start(self, run: Running) -> None:
         self._active += 1
@@ -369,6 +379,7 @@ class Turns:
 
     def release_all(self) -> None:
         """Interrupt every job, to be run elsewhere at once."""
+        self._begin_claimed()
         while self._waiting:
             run = self._waiting.popleft()
             self._active += 1

@@ -16,7 +16,7 @@ Context = dict[Any, Any]
 @contextmanager
 def _recorded(ctx: Context, key: str = "") -> Iterator[int]:
     """Write the run's start and how it ends."""
-    ledger: Ledger = ctx["ledger"]
+    ledger: Ledger = ctx["witness"]
     run = ledger.start(ctx["job_id"], ctx["job_try"], key)
     try:
         yield run
@@ -87,7 +87,7 @@ async def stubborn(ctx: Context, way: str, seconds: float) -> None:
             try:
                 await asyncio.sleep(left)
             except asyncio.CancelledError:
-                ctx["ledger"].note("swallowed")
+                ctx["witness"].note("swallowed")
 
 
 class Unkind(Exception):
@@ -97,6 +97,10 @@ class Unkind(Exception):
         raise RuntimeError("no text")
 
     __repr__ = __str__
+
+
+class Base(BaseException):
+    """What `except Exception` does not see."""
 
 
 class Unshowable:
@@ -119,6 +123,8 @@ async def odd(ctx: Context, kind: str) -> Any:
             return "\ud800"
         if kind == "group":
             raise BaseExceptionGroup("many", [Unkind(), ValueError("one")])
+        if kind == "base":
+            raise Base("not an Exception")
         if kind == "exit":
             raise SystemExit(3)
         raise Unkind

@@ -57,9 +57,12 @@ class Member:
         """Send a signal."""
         os.kill(self.pid, number)
 
-    async def ended(self, seconds: float = 20) -> int:
-        """Wait for its end and return the exit code."""
-        return await asyncio.to_thread(self.process.wait, seconds)
+    async def ended(self, seconds: float = 20) -> int | None:
+        """Wait for its end and return the exit code, or None when it goes on."""
+        deadline = time.monotonic() + seconds
+        while self.running and time.monotonic() < deadline:  # noqa: ASYNC110 - a process
+            await asyncio.sleep(0.01)
+        return self.process.returncode
 
 
 class Fleet:

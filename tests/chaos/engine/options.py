@@ -22,5 +22,3 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     loop_stall_limit: float = 60.0
     pickle: bool = False
     """Whether payloads are arq's own pickles; a stock worker only."""
-    settings: dict[str, float | int | str | bool] = {}
-    """More arguments of the Worker."""

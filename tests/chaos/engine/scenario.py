@@ -43,9 +43,9 @@ class Findings:
         if value > limit:
             self.broken.append(f"{name} is {value:g}, at most {limit:g} is allowed")
 
-    def exactly(self, name: str, value: Figure, wanted: Figure) -> None:
+    def exactly(self, name: str, value: Figure | None, wanted: Figure) -> None:
         """Keep a figure that has one right value."""
-        self.figure(name, value)
+        self.figure(name, "none" if value is None else value)
         if value != wanted:
             self.broken.append(f"{name} is {value}, it must be {wanted}")
 
@@ -154,6 +154,7 @@ class Site:
         restart: float | None = None,
         undone: Collection[str] = (),
         wiped: Collection[str] = (),
+        stays: Collection[str] = (),
     ) -> Facts:
         """Check the invariants that every scenario must keep; return all facts.
 
@@ -173,7 +174,7 @@ class Site:
         found.none("not done", [job for job in facts.not_done if job not in excused])
         found.none("doubled", facts.doubled)
         found.none("finished twice", facts.finished_twice)
-        found.none("left over", facts.left_over)
+        found.none("left over", [key for key in facts.left_over if key not in stays])
         stale = await self.valkey.call("HGET", f"{KEY}:counts", "stale")
         found.figure("stale refused", int(stale or 0))
         self.no_worker_ended()

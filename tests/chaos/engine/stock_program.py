@@ -46,7 +46,7 @@ def main(text: str) -> None:
         allow_abort_jobs=True,
         on_startup=started,
         on_shutdown=stopped,
-        ctx={"ledger": Ledger(Path(options.ledger))},
+        ctx={"witness": Ledger(Path(options.ledger))},
         job_serializer=codec[0],
         job_deserializer=codec[1],
     ).run()

@@ -47,7 +47,7 @@ async def test_backlog(site: Site) -> None:
 @scenario(
     "R32",
     "one job every 10 ms for a herd of idle workers",
-    "runs = jobs; commands per job <= 10",
+    "runs = jobs; requests per job <= 10",
 )
 async def test_herd(site: Site) -> None:
     """A job wakes the herd and runs once, at a bounded price."""
@@ -55,15 +55,15 @@ async def test_herd(site: Site) -> None:
     await site.fleet.start(processes, instances=each)
     await site.counted("ready", processes * each)
     await asyncio.sleep(0.5)
-    commands, count = await site.valkey.commands(), site.many(100, 1000)
+    requests, count = await site.valkey.requests(), site.many(100, 1000)
     for _ in range(count):
         await site.send([jobs.work()])
         await asyncio.sleep(0.01)
     await site.counted("end", count)
-    per_job = (await site.valkey.commands() - commands) / count
+    per_job = (await site.valkey.requests() - requests) / count
     await site.drained()
     facts = await site.judge()
-    site.findings.at_most("commands per job", per_job, 10)
+    site.findings.at_most("requests per job", per_job, 10)
     site.findings.figure("pickup p50 ms", facts.percentile(50))
     site.findings.figure("pickup p99 ms", facts.percentile(99))
     site.findings.exactly("runs", facts.runs, facts.acknowledged)

@@ -37,9 +37,9 @@ async def test_failpoints(site: Site) -> None:
     for point in FAILPOINTS:
         (victim,) = await site.fleet.start(environment={"ALMANAC_FAILPOINT": point})
         await site.send(jobs.work(seconds=0.02) for _ in range(10))
-        code = await victim.ended()
+        code = await victim.ended(5)
         site.findings.exactly(f"exit {point}", code, -9)
-        site.fleet.note_death(victim)
+        site.fleet.kill(victim)
     await site.fleet.start()
     await site.drained(site.lease + 10)
     facts = await site.judge(restart=site.lease * 2 + RECOVERY)

@@ -64,7 +64,9 @@ async def test_rollback(site: Site) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=site.pick(2, 10))
     await site.send(jobs.work(seconds=0.6) for _ in range(16))
     await site.send(jobs.work().deferred(until=soon) for _ in range(5))
-    await site.send(jobs.work().in_lane("low") for _ in range(3))
+    await site.send(jobs.work().in_lane("high") for _ in range(3))
+    if site.size.full:  # for arq's workers a low job is due five minutes later
+        await site.send(jobs.work().in_lane("low") for _ in range(3))
     await site.counted("start", 8)
     told.hurt, begun = True, time.monotonic_ns()
     told.send(signal.SIGTERM)
@@ -72,5 +74,7 @@ async def test_rollback(site: Site) -> None:
     await told.ended()
     site.ledger.fault("told to stop", told.pid, since=begun)
     await site.fleet.start(2, program=STOCK)
-    await site.drained(site.lease + 20)
-    await site.judge(restart=2 * site.lease + 2)
+    await site.drained(site.pick(20, 340))
+    # arq's workers do not know our indexes; our next claim, if ever, cleans them.
+    ours = [f"{KEY}:{name}" for name in ("claims", "crashes", "high", "low")]
+    await site.judge(restart=2 * site.lease + 2, stays=ours)

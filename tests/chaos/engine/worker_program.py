@@ -43,14 +43,14 @@ def functions(*, newer: bool) -> list[Function]:
 
 async def started(ctx: dict[Any, Any]) -> None:
     """Say so in the ledger, and watch the loop."""
-    ctx["ledger"].note("ready")
-    ctx["watch"] = asyncio.create_task(_watch(ctx["ledger"]))
+    ctx["witness"].note("ready")
+    ctx["watch"] = asyncio.create_task(_watch(ctx["witness"]))
 
 
 async def stopped(ctx: dict[Any, Any]) -> None:
     """Say so in the ledger."""
     ctx["watch"].cancel()
-    ctx["ledger"].note("stopped")
+    ctx["witness"].note("stopped")
 
 
 async def _watch(ledger: Ledger) -> None:
@@ -87,10 +87,9 @@ def make_worker(options: Options, ledger: Ledger, *, alone: bool) -> Worker:
         handle_signals=alone,
         on_startup=started,
         on_shutdown=stopped,
-        ctx={"ledger": ledger},
+        ctx={"witness": ledger},
         job_serializer=serialize,
         job_deserializer=deserialize,
-        **options.settings,
     )
 
 

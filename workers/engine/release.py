@@ -1,0 +1,35 @@
+"""What a dead worker held runs elsewhere at once, if somebody knows that it is dead."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from service.queue import QueueClient
+
+_RELEASE = (Path(__file__).with_name("scripts") / "release.lua").read_text()
+_GONE_MS = 60_000
+"""For so long late calls of the dead worker are refused; longer than any lease."""
+_PAGE = 100
+
+
+async def release_incarnation(client: QueueClient, queue_keys: Sequence[str], base: str) -> int:
+    """Release every lease of a process that has ended; return how many there were.
+
+    Call it only when the process and what it started are gone: not when a connection broke.
+
+    Args:
+        client: of the queues' server.
+        queue_keys: keys of the queues that the process served.
+        base: the first part of its incarnations.
+    """
+    released = 0
+    for queue in queue_keys:
+        held = [
+            job_id.decode()
+            async for job_id, token in client.hscan_iter(f"{queue}:claims", count=_PAGE)
+            if token.startswith(f"{base}.".encode())
+        ]
+        for start in range(0, max(1, len(held)), _PAGE):
+            page = held[start : start + _PAGE]
+            reply = await client.eval(_RELEASE, 1, queue, "", base, str(_GONE_MS), *page)
+            released += int(reply)
+    return released
