@@ -7,8 +7,18 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict
 
+from service.kit.context import LOG_FIELDS
+
+
+
+def _add_fields(_: object, __: str, event: EventDict) -> EventDict:
+    """Say which work a line belongs to."""
+    return {**LOG_FIELDS.get(), **event}
+
+
 SHARED = (
     structlog.contextvars.merge_contextvars,
+    _add_fields,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.stdlib.ExtraAdder(),

@@ -23,6 +23,7 @@ VERSION = 2
 PLAIN = 1
 MAX_PAYLOAD_BYTES = 1_048_576
 _PICKLE = b"\x80"
+_DECLARED = declared()
 
 
 class Record(
@@ -65,7 +66,7 @@ class Record(
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return positional and named arguments in their declared types; or raise DecodeError."""
         args, kwargs = self._open() if self.sealed else (self.args, self.kwargs)
-        job = declared().get(self.function)
+        job = _DECLARED.get(self.function)
         if job is None:
             plain = msgspec.json.decode
             return tuple(map(plain, args)), {k: plain(raw) for k, raw in kwargs.items()}
@@ -83,7 +84,7 @@ class Record(
         if self.sealed:
             hidden = msgspec.json.decode(self.outcome, type=_Hidden)
             outcome = msgspec.Raw(unseal(self.function, "outcome", hidden.sealed))
-        job = declared().get(self.function)
+        job = _DECLARED.get(self.function)
         if job is None:
             return msgspec.json.decode(outcome)
         return _decode(job.result, outcome, f"result of {self.function}")
@@ -103,7 +104,7 @@ class Record(
     @property
     def sensitive(self) -> bool:
         """Whether its values are to be shown to nobody who does not ask for them."""
-        job = declared().get(self.function)
+        job = _DECLARED.get(self.function)
         return bool(self.sealed) or (job is not None and job.sensitive)
 
     def _open(self) -> tuple[list[msgspec.Raw], dict[str, msgspec.Raw]]:
@@ -132,7 +133,7 @@ def serialize(data: dict[str, Any], *, limit: int = MAX_PAYLOAD_BYTES) -> bytes:
     try:
         for value in (*data["a"], *data["k"].values(), data.get("r")):
             refuse_inexact(value)
-        job = declared().get(data["f"])
+        job = _DECLARED.get(data["f"])
         payload = encode(_sealed(body) if job is not None and job.sensitive else body)
     except (TypeError, ValueError, RecursionError) as error:
         raise EncodeError(f"job {data['f']}: {error}") from error
@@ -147,7 +148,7 @@ def serialize(data: dict[str, Any], *, limit: int = MAX_PAYLOAD_BYTES) -> bytes:
 
 def serialize_failure(function: str, error: BaseException) -> bytes:
     """Write the error of one try, as a job's list of attempts holds it; raises EncodeError."""
-    job = declared().get(function)
+    job = _DECLARED.get(function)
     failure = describe(error)
     return encode(hide(failure, function) if job is not None and job.sensitive else failure)
 

@@ -46,8 +46,6 @@ class Leased(NamedTuple):
     crashes: int
     kind: str
     token: str
-    leased_at: float
-    """Monotonic time before the call: the lease runs from then, or a little later."""
 
 
 class Claimed(NamedTuple):
@@ -160,7 +158,6 @@ class Broker:
                 jobs[i + 5],
                 jobs[i + 6].decode(),
                 token,
-                begun,
             )
             for i in range(0, len(jobs), 7)
         ]

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from random import random
 from typing import Any
 
-import structlog
 from arq.cron import CronJob
 from arq.worker import Function, JobExecutionFailed, Retry, RetryJob
 
+from service.kit.context import LOG_FIELDS
 from service.queue import JobState
 from service.queue.errors import DecodeError
 from service.queue.headers import HEADERS
@@ -183,7 +183,7 @@ class Executor:
         }
         run.started_ms = int(self._clock().now_ms())
         CURRENT.set(run)
-        structlog.contextvars.bind_contextvars(job=record.function, job_id=run.job_id)
+        LOG_FIELDS.set({"job": record.function, "job_id": run.job_id})
         if record.headers:
             HEADERS.set(record.headers)
         self._arm(run, self._timeout(function))
@@ -202,8 +202,8 @@ class Executor:
             run.body = False
             end = self._end(run, Outcome.SUCCEEDED, None, value)
             log.info("job %s succeeded: %s", run.job_id, record.function)
-        if run.task is not None:
-            while run.task.uncancel() > 0:  # a stop that came while the job was ending
+        if run.stop is not None and run.task is not None:
+            while run.task.uncancel() > 0:  # the rest of this task is ours
                 pass
         if self._on_end is not None:
             try:
@@ -211,7 +211,9 @@ class Executor:
             except Exception as error:  # a hook is the user's code
                 log.exception("on_job_end failed")
                 end = self._raised(run, error)
-        return await self._recorded(run, end), ctx
+        if "ledger" in self._ctx:
+            end = await self._recorded(run, end)
+        return end, ctx
 
     async def after(self, ctx: dict[Any, Any]) -> None:
         """Run arq's after_job_end."""
@@ -301,21 +303,14 @@ class Executor:
     ) -> Ending:
         finished = int(self._clock().now_ms())
         end = self._writer.ending(run, outcome, value, finished, error)
-        if run.job is not None and (
-            run.job.history == "none"
-            or (run.job.history == "failures" and outcome is Outcome.SUCCEEDED)
-        ):
+        if run.job is not None and not _in_history(run, outcome):
             end.event = b""
         return end
 
     async def _recorded(self, run: Running, end: Ending) -> Ending:
         """Hand a terminal ending to the ledger before Redis forgets the job."""
         ledger: Ledger | None = self._ctx.get("ledger")
-        if ledger is None or end.outcome not in _STATES or run.job is None:
-            return end
-        if run.job.history == "none" or (
-            run.job.history == "failures" and end.outcome is Outcome.SUCCEEDED
-        ):
+        if ledger is None or end.outcome not in _STATES or not _in_history(run, end.outcome):
             return end
         try:
             if await ledger.record(self._finished(run, end)) and end.outcome is Outcome.DEAD:
@@ -350,6 +345,12 @@ class Executor:
         bound = dict(signature.bind(None, *run.args, **run.kwargs).arguments)
         bound.pop(next(iter(signature.parameters)))
         return bound
+
+
+def _in_history(run: Running, outcome: Outcome) -> bool:
+    if run.job is None or run.job.history == "none":
+        return False
+    return run.job.history == "all" or outcome is not Outcome.SUCCEEDED
 
 
 _STATES = {

@@ -1,6 +1,7 @@
 """`arq … --check`: is any worker of the queue alive?"""
 
 import asyncio
+import gc
 import logging
 import os
 from pathlib import Path
@@ -15,6 +16,17 @@ HEALTH = ":health:"
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 log = logging.getLogger(__name__)
+
+
+def settle_memory() -> None:
+    """Let the garbage collector pass over what was imported, and come less often.
+
+    A job makes a few dozen objects that reference counts free; looking for cycles among all that a
+    program has imported, hundreds of times a second, took a quarter of a worker's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def memory_mib() -> float:

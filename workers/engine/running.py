@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 import time
 from contextvars import ContextVar
 from enum import StrEnum
@@ -30,9 +31,9 @@ class Running:
     """A claimed job: what the claim said, what was decoded, and how far it is."""
 
     __slots__ = (
-        "args", "body", "crashes", "deadline", "doomed", "ended", "function", "job", "job_id",
-        "job_try", "kind", "kwargs", "leased_at", "mark", "payload", "record", "renewable_until",
-        "score", "sha", "soft", "started_ms", "stop", "task", "token", "want",
+        "args", "body", "crashes", "ended", "function", "hard_at", "job", "job_id", "job_try",
+        "kind", "kwargs", "mark", "payload", "record", "renewable_until", "score", "sha",
+        "soft_at", "started_ms", "stop", "task", "token", "want",
     )  # fmt: skip
 
     def __init__(self, leased: Leased) -> None:
@@ -44,7 +45,6 @@ class Running:
         self.crashes = leased.crashes
         self.kind = leased.kind
         self.token = leased.token
-        self.leased_at = leased.leased_at
         self.sha = ""
         self.record: Record | None = None
         self.args: tuple[object, ...] = ()
@@ -58,11 +58,11 @@ class Running:
         """Whether the job's own code runs."""
         self.ended = False
         self.stop: Stop | None = None
-        self.soft: asyncio.TimerHandle | None = None
-        self.deadline: asyncio.TimerHandle | None = None
-        self.doomed: asyncio.TimerHandle | None = None
-        self.renewable_until: float | None = None
-        """Monotonic time until which its lease is renewed; None: without limit so far."""
+        self.soft_at = math.inf
+        """Monotonic time of its soft limit; likewise `hard_at`."""
+        self.hard_at = math.inf
+        self.renewable_until = math.inf
+        """Monotonic time until which its lease is renewed."""
 
     @property
     def name(self) -> str:
@@ -79,21 +79,15 @@ class Running:
     @property
     def renewable(self) -> bool:
         """Whether its lease is still to be renewed."""
-        return self.renewable_until is None or time.monotonic() < self.renewable_until
+        return time.monotonic() < self.renewable_until
 
     def interrupt(self, why: Stop) -> None:
         """Cancel the job's code, or keep it from starting; the first reason stays."""
-        if self.ended or (self.stop not in (None, Stop.SOFT_LIMIT)):
+        if self.ended or self.stop is why or self.stop not in (None, Stop.SOFT_LIMIT):
             return
         self.stop = why
         if self.body and self.task is not None:
             self.task.cancel(why.value)
-
-    def clear_timers(self) -> None:
-        """Forget its limits."""
-        for timer in (self.soft, self.deadline, self.doomed):
-            if timer is not None:
-                timer.cancel()
 
 
 CURRENT: ContextVar[Running | None] = ContextVar("running", default=None)

@@ -9,6 +9,7 @@ from typing import Any
 from arq.typing import WorkerSettingsBase
 from arq.worker import get_kwargs
 
+from workers.engine.health import settle_memory
 from workers.engine.processes import close_processes
 from workers.engine.slots import Slots
 from workers.engine.supervisor import RECYCLED
@@ -73,5 +74,6 @@ async def serve(settings: Sequence[type[WorkerSettingsBase]], **overrides: Any) 
 
     Raises SystemExit with `RECYCLED` when the process is to be replaced.
     """
+    settle_memory()
     if await Server(settings, **overrides).run():
         raise SystemExit(RECYCLED)

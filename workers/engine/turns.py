@@ -1,7 +1,7 @@
 """The worker's heart: claims what can be started, starts it, writes what came of it.
 
-One turn is one round trip: the outcomes of what has ended and the claim of what there is room for.
-While it is under way jobs go on ending, so that under load a turn carries many.
+One claim and one batch of outcomes are under way at a time, each without waiting for the other.
+Meanwhile jobs go on ending, so that under load a call carries many, and alone it carries one.
 """
 
 import asyncio
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 AFTER_LIMIT = 5.0
 """Seconds that a job gets after its hard limit; then its lease ends and its slot is free."""
+LIMIT_TICK = 0.05
+"""Seconds between two looks at time limits: so much later than its limit a job may be stopped."""
 SAFETY_POLL = 5.0
 """Seconds between two looks at an idle queue, should a wake-up get lost."""
 DRAIN_FOR_CRASHED = 30.0
@@ -54,12 +56,14 @@ class Turns:
         self._slots = worker.slots
         self._slots.join(self)
         self._bell = asyncio.Event()
+        self._ended_bell = asyncio.Event()
         self._ended: deque[tuple[Running, Ending, dict[Any, Any] | None]] = deque()
         self._writing = 0
         self._claimed: list[Running] = []
         self._waiting: deque[Running] = deque()
         self._active = 0
         self._due: asyncio.TimerHandle | None = None
+        self._clockwork: asyncio.TimerHandle | None = None
         self._drained_until = 0.0
         self._undrained_until = 0.0
         self._idle = asyncio.Event()
@@ -89,31 +93,41 @@ class Turns:
     async def serve(self) -> None:
         """Take turns until cancelled, or in burst mode until the queue is empty."""
         self.wakes.feed()
-        while True:
-            await self._bell.wait()
-            self._bell.clear()
-            await self._turn()
-            if self._worker.burst and await self._burst_over():
-                return
+        async with asyncio.TaskGroup() as group:
+            writing = group.create_task(self._write_ended())
+            while True:
+                await self._bell.wait()
+                self._bell.clear()
+                await self._turn()
+                if self._worker.burst and await self._burst_over():
+                    writing.cancel()
+                    return
 
     async def _turn(self) -> None:
-        room = self._room()
-        if room:
-            self._slots.take(room)
-        batches = self._take_ended()
-        asked = [self._loop.create_task(self._write(batch)) for batch in batches]
-        if room:
-            asked.append(self._loop.create_task(self._claim(room)))
-        # Started only once that is sent, so that Redis works while the jobs do.
+        """Claim, and start what the claim before has brought."""
+        if not (room := self._room()):
+            self._begin_claimed()
+            return
+        self._slots.take(room)
+        claim = self._loop.create_task(self._claim(room))
+        # Started only once the next claim is sent, so that Redis works while the jobs do.
         await asyncio.sleep(0)
         self._begin_claimed()
-        try:
-            await asyncio.gather(*asked)
-        finally:
-            self._writing -= sum(map(len, batches))
-            self._note_idle()
-        if self._claimed or self._ended or (self.hungry and self._room()):
+        await claim
+        if self._claimed or self.hungry:
             self._bell.set()
+
+    async def _write_ended(self) -> None:
+        while True:
+            await self._ended_bell.wait()
+            self._ended_bell.clear()
+            while self._ended:
+                batch = [
+                    self._ended.popleft() for _ in range(min(LARGEST_BATCH, len(self._ended)))
+                ]
+                await self._write(batch)
+                self._writing -= len(batch)
+            self._note_idle()
 
     def _room(self) -> int:
         """Return how many jobs to claim now."""
@@ -202,7 +216,6 @@ class Turns:
             self.zombies -= 1
             return
         run.ended = True
-        run.clear_timers()
         self._active -= 1
         self._worker.tasks.pop(run.job_id, None)
         if self._waiting and self._worker.allow_pick_jobs:
@@ -213,15 +226,7 @@ class Turns:
             return
         self._ended.append((run, end, ctx))
         self._writing += 1
-        self._bell.set()
-
-    def _take_ended(self) -> list[list[tuple[Running, Ending, dict[Any, Any] | None]]]:
-        batches = []
-        while self._ended and len(batches) < 5:
-            batches.append(
-                [self._ended.popleft() for _ in range(min(LARGEST_BATCH, len(self._ended)))]
-            )
-        return batches
+        self._ended_bell.set()
 
     async def _write(self, batch: list[tuple[Running, Ending, dict[Any, Any] | None]]) -> None:
         try:
@@ -283,8 +288,7 @@ class Turns:
     def _note_idle(self) -> None:
         if not self.runs and not self._ended:
             self._idle.set()
-            if self.hungry:
-                self._bell.set()
+            self._bell.set()
 
     async def _free(self, run: Running) -> None:
         assert run.want is not None
@@ -310,17 +314,30 @@ class Turns:
         await self.broker.started(run.job_id, run.token)
 
     def arm(self, run: Running, timeout: float) -> None:
-        """Set the timers of a job that starts."""
-        run.renewable_until = time.monotonic() + timeout + AFTER_LIMIT
+        """Set the limits of a job that starts."""
+        now = time.monotonic()
         if run.job is not None and run.job.soft_timeout is not None:
-            run.soft = self._loop.call_later(
-                run.job.soft_timeout, run.interrupt, Stop.SOFT_LIMIT
-            )
-        run.deadline = self._loop.call_later(timeout, self._overrun, run)
+            run.soft_at = now + run.job.soft_timeout
+        run.hard_at = now + timeout
+        run.renewable_until = run.hard_at + AFTER_LIMIT
+        if self._clockwork is None:
+            self._clockwork = self._loop.call_later(LIMIT_TICK, self._check_limits)
 
-    def _overrun(self, run: Running) -> None:
-        run.interrupt(Stop.HARD_LIMIT)
-        run.doomed = self._loop.call_later(AFTER_LIMIT, self._give_up, run)
+    def _check_limits(self) -> None:
+        """Stop what runs too long: one timer for all, since most jobs end before it comes."""
+        now = time.monotonic()
+        for run in self.held_runs():
+            if now < run.soft_at and now < run.hard_at:
+                continue
+            if now >= run.hard_at + AFTER_LIMIT:
+                self._give_up(run)
+            elif now >= run.hard_at:
+                run.interrupt(Stop.HARD_LIMIT)
+            else:
+                run.interrupt(Stop.SOFT_LIMIT)
+        self._clockwork = (
+            self._loop.call_later(LIMIT_TICK, self._check_limits) if self.runs else None
+        )
 
     def _give_up(self, run: Running) -> None:
         """Free the slot of a job that ignores its limit; its task lives on as a zombie."""
@@ -373,8 +390,8 @@ class Turns:
 
     async def flush(self) -> None:
         """Wait until all outcomes are written."""
-        while self._ended or self._writing:
-            self._bell.set()
+        while self._writing:
+            self._ended_bell.set()
             await asyncio.sleep(0.005)
 
     def release_all(self) -> None:
@@ -400,8 +417,9 @@ class Turns:
         """Disconnect."""
         self._slots.leave(self)
         self.wakes.close()
-        if self._due is not None:
-            self._due.cancel()
+        for timer in (self._due, self._clockwork):
+            if timer is not None:
+                timer.cancel()
         self.broker.close()
 
 

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from service.queue.codec import deserialize, serialize
 from workers.engine.execution import Executor
-from workers.engine.health import HEALTH, check_health, memory_mib
+from workers.engine.health import HEALTH, check_health, memory_mib, settle_memory
 from workers.engine.identity import incarnation
 from workers.engine.leases import LeaseKeeper
 from workers.engine.ledger import Ledger
@@ -107,6 +107,11 @@ class Worker(arq.worker.Worker):
     def grace(self) -> float:
         """Seconds that running jobs get when the worker is told to stop."""
         return self._job_completion_wait
+
+    def run(self) -> None:
+        """Run until told to stop, then shut down; this process is for nothing else."""
+        settle_memory()
+        super().run()
 
     async def main(self) -> None:
         """Serve the queue until told to stop (or, in burst mode, until it is empty)."""

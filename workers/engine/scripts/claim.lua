@@ -17,6 +17,7 @@
 -- it appears again in its lane when the lease ends unrenewed. Payloads and counts are read with
 -- GETEX, which the server does not track; the last commands are reads of what shall wake the
 -- caller when it changes: the queue, its pause key and the abort marks.
+local call = redis.call -- a local is found faster than a field
 local queue, incarnation, number = KEYS[1], ARGV[2], ARGV[3]
 local wanted, lease, pass_over = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[7])
 local alone, most_crashes = ARGV[8] == '1', tonumber(ARGV[9])
@@ -27,7 +28,7 @@ local answer_key = queue .. ':call:' .. incarnation .. ':claim'
 
 local now_us
 if ARGV[1] == '' then
-  local time = redis.call('TIME')
+  local time = call('TIME')
   now_us = time[1] * 1000000 + time[2]
 else
   now_us = ARGV[1] * 1000
@@ -35,23 +36,23 @@ end
 local now = math.floor(now_us / 1000)
 local horizon = now + EARLY
 local token = incarnation .. ':' .. number
-local has_high = redis.call('EXISTS', high) == 1
-local has_low = redis.call('EXISTS', low) == 1
+local has_high = call('EXISTS', high) == 1
+local has_low = call('EXISTS', low) == 1
 
 local taken, scores, kinds, crash_counts = {}, {}, {}, {}
 local seen, looked_at, held, closed = {}, 0, 0, false
 
 local function describe(reply)
   if #taken == 0 then return end
-  local marks = redis.call('EXISTS', 'arq:abort') == 1
-    and redis.call('ZMSCORE', 'arq:abort', unpack(taken))
+  local marks = call('EXISTS', 'arq:abort') == 1
+    and call('ZMSCORE', 'arq:abort', unpack(taken))
   for i, id in ipairs(taken) do
     local mark = marks and marks[i] or ''
     if scores[i] == '1' then mark = '0' end
     reply[#reply + 1] = id
     reply[#reply + 1] = scores[i]
-    reply[#reply + 1] = redis.call('GETEX', 'arq:job:' .. id)
-    reply[#reply + 1] = redis.call('GETEX', 'arq:retry:' .. id) or '0'
+    reply[#reply + 1] = call('GETEX', 'arq:job:' .. id)
+    reply[#reply + 1] = call('GETEX', 'arq:retry:' .. id) or '0'
     reply[#reply + 1] = mark
     reply[#reply + 1] = crash_counts[i]
     reply[#reply + 1] = kinds[i]
@@ -61,27 +62,27 @@ end
 local function answer(status, offset)
   local reply = { status, string.format('%.0f', now_us), '', held, offset }
   describe(reply)
-  local due = redis.call('ZRANGEBYSCORE', queue, '(' .. horizon, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+  local due = call('ZRANGEBYSCORE', queue, '(' .. horizon, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
   local soonest = due[2] and tonumber(due[2])
   if has_low then
-    local lower = redis.call('ZRANGEBYSCORE', low, '(' .. horizon, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    local lower = call('ZRANGEBYSCORE', low, '(' .. horizon, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     if lower[2] and (not soonest or tonumber(lower[2]) < soonest) then soonest = tonumber(lower[2]) end
   end
   if soonest then reply[3] = string.format('%.0f', soonest) end
-  redis.call('EXISTS', queue .. ':paused', 'arq:abort')
+  call('EXISTS', queue .. ':paused', 'arq:abort')
   return reply
 end
 
-if redis.call('EXISTS', queue .. ':gone:' .. string.match(incarnation, '^[^.]*')) == 1 then
+if call('EXISTS', queue .. ':gone:' .. string.match(incarnation, '^[^.]*')) == 1 then
   return answer('gone', 0)
 end
-local last = redis.call('GETEX', answer_key)
+local last = call('GETEX', answer_key)
 if last then
   last = cmsgpack.unpack(last)
   if last[1] == number then
     local still = {}
     for i, id in ipairs(last[2]) do
-      if redis.call('GETEX', 'arq:in-progress:' .. id) == token then still[#still + 1] = i end
+      if call('GETEX', 'arq:in-progress:' .. id) == token then still[#still + 1] = i end
     end
     for _, i in ipairs(still) do
       taken[#taken + 1], scores[#scores + 1] = last[2][i], last[3][i]
@@ -91,13 +92,13 @@ if last then
   end
 end
 if ARGV[6] ~= '' and math.abs(now - tonumber(ARGV[6])) > JUMP then return answer('jump', 0) end
-if redis.call('EXISTS', queue .. ':paused') == 1 then return answer('paused', 0) end
+if call('EXISTS', queue .. ':paused') == 1 then return answer('paused', 0) end
 
 -- Lease one id, unless somebody holds it; decide whether its crashes let it run beside others.
 local function lease_one(id, score, left, crashes)
-  if not redis.call('SET', 'arq:in-progress:' .. id, token, 'NX', 'PX', lease) then return end
+  if not call('SET', 'arq:in-progress:' .. id, token, 'NX', 'PX', lease) then return end
   if left and string.sub(left, -6) ~= ':alone' then
-    crashes = redis.call('HINCRBY', crashes_key, id, 1)
+    crashes = call('HINCRBY', crashes_key, id, 1)
   end
   local kind = ''
   if crashes >= most_crashes and left and string.sub(left, -8) == ':started' then
@@ -105,8 +106,8 @@ local function lease_one(id, score, left, crashes)
   elseif crashes >= most_crashes - 1 and crashes > 0 then
     if not alone or #taken > 0 then
       held = held + 1
-      redis.call('DEL', 'arq:in-progress:' .. id)
-      if left then redis.call('HDEL', claims, id) end -- counted once
+      call('DEL', 'arq:in-progress:' .. id)
+      if left then call('HDEL', claims, id) end -- counted once
       return
     end
     kind, closed = 'alone', true
@@ -119,9 +120,9 @@ local function lease_some(found, room)
   if #found == 0 then return end
   local ids = {}
   for i = 1, #found, 2 do ids[#ids + 1] = found[i] end
-  local left = redis.call('HMGET', claims, unpack(ids))
-  local counts = redis.call('EXISTS', crashes_key) == 1
-    and redis.call('HMGET', crashes_key, unpack(ids))
+  local left = call('HMGET', claims, unpack(ids))
+  local counts = call('EXISTS', crashes_key) == 1
+    and call('HMGET', crashes_key, unpack(ids))
   for i, id in ipairs(ids) do
     if closed or #taken >= room then return end
     looked_at = looked_at + 1
@@ -134,14 +135,14 @@ end
 
 -- From an index, without the ids that the queue no longer has: a stock worker finished them.
 local function lease_indexed(index, room)
-  local found = redis.call(
+  local found = call(
     'ZRANGEBYSCORE', index, '-inf', horizon, 'WITHSCORES', 'LIMIT', 0, room - #taken + 10)
   if #found == 0 then return end
   local ids, there = {}, {}
   for i = 1, #found, 2 do ids[#ids + 1] = found[i] end
-  for i, score in ipairs(redis.call('ZMSCORE', queue, unpack(ids))) do
+  for i, score in ipairs(call('ZMSCORE', queue, unpack(ids))) do
     if not score then
-      redis.call('ZREM', index, ids[i])
+      call('ZREM', index, ids[i])
     elseif score == '1' then -- an abort under way
       there[#there + 1], there[#there + 2] = ids[i], score
     else
@@ -154,7 +155,7 @@ end
 local offset = pass_over
 local function lease_queued()
   while not closed and #taken < wanted and looked_at < MOST_LOOKED_AT do
-    local found = redis.call(
+    local found = call(
       'ZRANGEBYSCORE', queue, '-inf', horizon, 'WITHSCORES', 'LIMIT', offset, wanted - #taken + 10)
     if #found == 0 then
       offset = 0
@@ -181,11 +182,11 @@ if #taken > 0 then
     raised[2 * i - 1], raised[2 * i] = ends, id
     owned[2 * i - 1], owned[2 * i] = id, kinds[i] == 'alone' and token .. ':alone' or token
   end
-  redis.call('HSET', claims, unpack(owned))
-  redis.call('ZADD', queue, 'XX', unpack(raised))
-  if has_high then redis.call('ZADD', high, 'XX', unpack(raised)) end
-  if has_low then redis.call('ZADD', low, 'XX', unpack(raised)) end
-  redis.call('SET', answer_key,
+  call('HSET', claims, unpack(owned))
+  call('ZADD', queue, 'XX', unpack(raised))
+  if has_high then call('ZADD', high, 'XX', unpack(raised)) end
+  if has_low then call('ZADD', low, 'XX', unpack(raised)) end
+  call('SET', answer_key,
     cmsgpack.pack({ number, taken, scores, kinds, crash_counts }), 'PX', 60000)
 end
 return answer('ok', offset)

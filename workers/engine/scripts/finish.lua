@@ -14,6 +14,7 @@
 -- Atomic per call; a call repeated with its number does nothing and returns the same. Keys are made
 --        from ids, so one Redis node must hold them all. Everything is checked before it is
 --        written; what frees memory comes first, and a result is dropped rather than refused.
+local call, pcall_redis = redis.call, redis.pcall -- a local is found faster than a field
 local queue, incarnation, number = KEYS[1], ARGV[2], ARGV[3]
 local cap, behind = tonumber(ARGV[4]), tonumber(ARGV[5])
 local FIRST, WIDTH, DAY, SLACK, RETRY_TTL = 6, 12, 86400000, 60000, 88400000
@@ -24,23 +25,23 @@ local AGAIN = { retried = true, snoozed = true, released = true }
 
 local now = tonumber(ARGV[1])
 if not now then
-  local time = redis.call('TIME')
+  local time = call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 -- The reads that let a later write of somebody else wake this connection.
 local function listen()
-  redis.call('ZCARD', queue)
-  redis.call('EXISTS', queue .. ':paused', 'arq:abort')
+  call('ZCARD', queue)
+  call('EXISTS', queue .. ':paused', 'arq:abort')
 end
 
 local jobs = (#ARGV - FIRST + 1) / WIDTH
 local codes = {}
-if redis.call('EXISTS', queue .. ':gone:' .. string.match(incarnation, '^[^.]*')) == 1 then
+if call('EXISTS', queue .. ':gone:' .. string.match(incarnation, '^[^.]*')) == 1 then
   for n = 1, jobs do codes[n] = 0 end
   return codes
 end
-local last = redis.call('GETEX', answer_key)
+local last = call('GETEX', answer_key)
 if last then
   last = cmsgpack.unpack(last)
   if last[1] == number then
@@ -59,34 +60,35 @@ for n = 1, jobs do
   ids[n], leases[n] = ARGV[at], 'arq:in-progress:' .. ARGV[at]
 end
 for _, hash in ipairs({ ':claims', ':crashes', ':counts', ':dead:jobs' }) do
-  redis.call('HLEN', queue .. hash) -- a key of another kind fails here, before the first write
+  call('HLEN', queue .. hash) -- a key of another kind fails here, before the first write
 end
-for _, set in ipairs({ '', ':high', ':low', ':dead' }) do redis.call('ZCARD', queue .. set) end
-local holders = redis.call('MGET', unpack(leases))
-local claims = redis.call('HMGET', queue .. ':claims', unpack(ids))
-local has_marks = redis.call('EXISTS', 'arq:abort') == 1
-local has_high = redis.call('EXISTS', high) == 1
-local has_low = redis.call('EXISTS', low) == 1
+for _, set in ipairs({ '', ':high', ':low', ':dead' }) do call('ZCARD', queue .. set) end
+local holders = call('MGET', unpack(leases))
+local claims -- read when a lease has ended
+local has_marks = call('EXISTS', 'arq:abort') == 1
+local has_high = call('EXISTS', high) == 1
+local has_low = call('EXISTS', low) == 1
 
 -- Whose the job is: 1 the caller's, 0 not, 4 nobody's any more.
 local function holder(n, token, sha)
   if holders[n] then return holders[n] == token and 1 or 0 end
+  claims = claims or call('HMGET', queue .. ':claims', unpack(ids))
   local claim = claims[n]
   local mine = claim == token or claim == token .. ':alone' or claim == token .. ':started'
-  if not mine or not redis.call('ZSCORE', queue, ids[n]) then return 0 end
+  if not mine or not call('ZSCORE', queue, ids[n]) then return 0 end
   if sha == '' then return 4 end
-  local payload = redis.call('GETEX', 'arq:job:' .. ids[n])
+  local payload = call('GETEX', 'arq:job:' .. ids[n])
   return payload and redis.sha1hex(payload) == sha and 1 or 0
 end
 
 -- Whether the payload outlives the wait. arq's clients give it a day beyond its time, by default;
 -- that is no deadline that somebody meant.
 local function expires(id, again, score)
-  local left = redis.call('PTTL', 'arq:job:' .. id)
+  local left = call('PTTL', 'arq:job:' .. id)
   if left == -2 then return true end
   if left == -1 then return false end
   if math.abs(now + left - score - DAY) < SLACK then
-    redis.call('PERSIST', 'arq:job:' .. id)
+    call('PERSIST', 'arq:job:' .. id)
     return false
   end
   return again > now + left
@@ -96,43 +98,43 @@ local gone, garbage, events, counts = {}, {}, {}, {}
 local results = {}
 
 local function remember(id, failure)
-  if failure ~= '' then redis.pcall('RPUSH', queue .. ':attempts:' .. id, failure) end
+  if failure ~= '' then pcall_redis('RPUSH', queue .. ':attempts:' .. id, failure) end
 end
 
 local function finish(n, at)
   local id, outcome = ids[n], ARGV[at + 2]
   if outcome == 'dead' then
-    local payload = redis.call('GETEX', 'arq:job:' .. id) or ''
-    local kept = redis.pcall('HSET', queue .. ':dead:jobs', id, payload)
+    local payload = call('GETEX', 'arq:job:' .. id) or ''
+    local kept = pcall_redis('HSET', queue .. ':dead:jobs', id, payload)
     if type(kept) == 'table' and kept.err then return 5 end
-    redis.pcall('ZADD', queue .. ':dead', now, id)
+    pcall_redis('ZADD', queue .. ':dead', now, id)
     remember(id, ARGV[at + 9])
-  else
+  elseif ARGV[at + 4] ~= '1' then
     garbage[#garbage + 1] = queue .. ':attempts:' .. id
   end
   gone[#gone + 1] = id
-  garbage[#garbage + 1] = 'arq:job:' .. id
-  garbage[#garbage + 1] = 'arq:retry:' .. id
-  garbage[#garbage + 1] = leases[n]
+  local last = #garbage
+  garbage[last + 1], garbage[last + 2] = 'arq:job:' .. id, 'arq:retry:' .. id
+  garbage[last + 3] = leases[n]
   if ARGV[at + 8] ~= '0' then results[#results + 1] = at end
   return 1
 end
 
 local function queue_again(n, at)
   local id, outcome, again = ids[n], ARGV[at + 2], tonumber(ARGV[at + 3])
-  if has_marks and redis.call('ZSCORE', 'arq:abort', id) then return 2 end
+  if has_marks and call('ZSCORE', 'arq:abort', id) then return 2 end
   if expires(id, again, tonumber(ARGV[at + 5])) then return 3 end
-  redis.call('DEL', leases[n])
-  redis.call('HDEL', queue .. ':claims', id)
-  if has_high then redis.call('ZADD', high, 'XX', again, id) end
+  call('DEL', leases[n])
+  call('HDEL', queue .. ':claims', id)
+  if has_high then call('ZADD', high, 'XX', again, id) end
   local later = 0
-  if has_low and redis.call('ZSCORE', low, id) then
+  if has_low and call('ZSCORE', low, id) then
     later = behind
-    redis.call('ZADD', low, 'XX', again, id)
+    call('ZADD', low, 'XX', again, id)
   end
-  redis.call('ZADD', queue, 'XX', again + later, id)
+  call('ZADD', queue, 'XX', again + later, id)
   if outcome == 'retried' then
-    redis.pcall('SET', 'arq:retry:' .. id, ARGV[at + 4], 'PX', RETRY_TTL)
+    pcall_redis('SET', 'arq:retry:' .. id, ARGV[at + 4], 'PX', RETRY_TTL)
     remember(id, ARGV[at + 9])
   end
   return 1
@@ -156,32 +158,32 @@ for n = 1, jobs do
 end
 
 if #gone > 0 then
-  redis.call('DEL', unpack(garbage))
-  redis.call('ZREM', queue, unpack(gone))
-  if has_high then redis.call('ZREM', high, unpack(gone)) end
-  if has_low then redis.call('ZREM', low, unpack(gone)) end
-  redis.call('HDEL', queue .. ':claims', unpack(gone))
-  redis.call('HDEL', queue .. ':crashes', unpack(gone))
-  if has_marks then redis.call('ZREM', 'arq:abort', unpack(gone)) end
+  call('DEL', unpack(garbage))
+  call('ZREM', queue, unpack(gone))
+  if has_high then call('ZREM', high, unpack(gone)) end
+  if has_low then call('ZREM', low, unpack(gone)) end
+  call('HDEL', queue .. ':claims', unpack(gone))
+  call('HDEL', queue .. ':crashes', unpack(gone))
+  if has_marks then call('ZREM', 'arq:abort', unpack(gone)) end
   for _, at in ipairs(results) do
     local key, keep = 'arq:result:' .. ARGV[at], ARGV[at + 8]
     if keep == '-1' then
-      redis.pcall('SET', key, ARGV[at + 7])
+      pcall_redis('SET', key, ARGV[at + 7])
     else
-      redis.pcall('SET', key, ARGV[at + 7], 'PX', keep)
+      pcall_redis('SET', key, ARGV[at + 7], 'PX', keep)
     end
   end
   for n = 1, jobs do
     local linger = ARGV[FIRST + (n - 1) * WIDTH + 11]
-    if linger ~= '' and codes[n] == 1 then redis.pcall('SET', leases[n], '1', 'PX', linger) end
+    if linger ~= '' and codes[n] == 1 then pcall_redis('SET', leases[n], '1', 'PX', linger) end
   end
 end
 for outcome, count in pairs(counts) do
-  redis.pcall('HINCRBY', queue .. ':counts', outcome, count)
+  pcall_redis('HINCRBY', queue .. ':counts', outcome, count)
 end
 if #events > 0 and cap > 0 then
-  redis.pcall('XADD', queue .. ':events', 'MAXLEN', '~', cap, '*', unpack(events))
+  pcall_redis('XADD', queue .. ':events', 'MAXLEN', '~', cap, '*', unpack(events))
 end
-redis.pcall('SET', answer_key, cmsgpack.pack({ number, codes }), 'PX', 60000)
+pcall_redis('SET', answer_key, cmsgpack.pack({ number, codes }), 'PX', 60000)
 listen()
 return codes
