@@ -7,7 +7,11 @@ INSTALL := $(PIP) install --require-hashes --requirement
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check format up demo docs bench locks clean
+.PHONY: help setup test check format up demo docs bench rush chaos peers locks clean
+
+PEERS := .venv-peers
+# ardiq, the fastest peer, needs Python 3.12; without one the comparison leaves it out.
+PEERS_PYTHON ?= $(shell for p in python3.13 python3.12 $(PYTHON); do $$p -c 'import venv, ensurepip' 2>/dev/null && echo $$p && break; done)
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -53,14 +57,29 @@ format: $(VENV)/.test ## Sort imports and format
 docs: setup ## Write docs/jobs.md from the declarations
 	@$(BIN)/python -m workers.reference > docs/jobs.md
 
-bench: setup ## Measure: 10,000 posts due in the same minute
+bench: setup peers ## Measure the engine beside its peers (ARGS="--short" for 3 minutes)
+	@$(BIN)/python -m benchmarks.engine $(ARGS)
+
+rush: setup ## Measure: 10,000 posts due in the same minute
 	@$(BIN)/python -m benchmarks.due_together $(ARGS)
+
+chaos: $(VENV)/.test ## Run the engine through its faults, in full size
+	@$(BIN)/python -m tests.chaos.engine $(ARGS)
+
+$(PEERS)/.done: requirements/peers.lock
+	@rm -rf $(PEERS)
+	@$(PEERS_PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+	@touch $@
+
+peers: $(PEERS)/.done ## Install what the engine is compared with, in an environment of its own
 
 LOCK := uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --quiet pyproject.toml
 locks: ## Resolve requirements/*.lock anew (needs uv)
 	$(LOCK) -o requirements/production.lock
 	$(LOCK) --extra embedded --extra build -o requirements/default.lock
 	$(LOCK) --extra embedded --extra build --extra test -o requirements/test.lock
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --quiet requirements/peers.in -o requirements/peers.lock
 
 clean: ## Remove the virtual environment and caches; never .almanac
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis

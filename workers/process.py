@@ -88,5 +88,10 @@ def _row(end: Finished, job: JobType[..., Any]) -> dict[str, Any]:
         "finished_at": end.finished_at,
     }
     if job.sensitive:
-        row |= {"arguments": {}, "result": None, "error": kind if error else None, "traceback": None}
+        row |= {
+            "arguments": {},
+            "result": None,
+            "error": kind if error else None,
+            "traceback": None,
+        }
     return row

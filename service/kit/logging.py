@@ -10,7 +10,6 @@ from structlog.typing import EventDict
 from service.kit.context import LOG_FIELDS
 
 
-
 def _add_fields(_: object, __: str, event: EventDict) -> EventDict:
     """Say which work a line belongs to."""
     return {**LOG_FIELDS.get(), **event}

@@ -85,14 +85,16 @@ class Link(asyncio.Protocol):
             "retry_on_error": [],
         }
         connection = cast("Connection", pool.connection_class(**settings))
-        await connection.connect()
+        await connection.connect()  # type: ignore[no-untyped-call] # redis-py
         # redis-py has no public way to hand its socket over; arq pins it below 6.
-        transport = cast("asyncio.Transport", connection._writer.transport)
+        writer = connection._writer
+        assert writer is not None
+        transport = cast("asyncio.Transport", writer.transport)
         link = cls(connection, transport, heard, patience)
         transport.set_protocol(link)
         return link
 
-    def call(self, *command: str | bytes | int | float) -> "asyncio.Future[Any]":
+    def call(self, *command: str | bytes | float) -> "asyncio.Future[Any]":
         """Send a command at once and return its reply to come.
 
         The reply raises RedisConnectionError when the connection is lost (the command may have been
@@ -103,14 +105,14 @@ class Link(asyncio.Protocol):
             reply.set_exception(_gone(self.lost.result()))
             return reply
         self._waiting.append(reply)
-        self._transport.write(hiredis.pack_command(command))
+        self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type] # invariant tuple
         if self._watch is None:
             self._last_reply = self._loop.time()
             self._watch = self._loop.call_later(self._patience, self._check)
         return reply
 
     async def script(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int | float]
+        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | float]
     ) -> Any:
         """Run a script; a server that does not know it (a restart, a flush) is told it."""
         try:
@@ -171,7 +173,8 @@ class Link(asyncio.Protocol):
         if not self.lost.done():
             self.lost.set_result(reason)
             self._transport.abort()
-            self._connection._close()  # noqa: SLF001 - or redis-py warns that it was left open
+            # redis-py would warn that it was left open.
+            self._connection._close()  # type: ignore[no-untyped-call] # redis-py
         while self._waiting:
             waiting = self._waiting.popleft()
             if not waiting.done():

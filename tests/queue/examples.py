@@ -18,10 +18,13 @@ from pydantic import BaseModel
 
 from service.queue import JobView, QueueClient, job, queue_key
 from service.queue.codec import deserialize, serialize
+from workers.engine import Worker as OurWorker
 
 QUEUE = "examples"
 KEY = queue_key(QUEUE)
 HERE = __name__
+StockWorker: type[Worker] = OurWorker.__mro__[1]
+"""arq's own class: whoever imports `workers.process` replaces it in arq's module by ours."""
 
 
 class Colour(StrEnum):
@@ -227,4 +230,4 @@ def stock_worker(redis: ArqRedis, runs: Runs, **settings: Any) -> Worker:
         "job_serializer": serialize,
         "job_deserializer": deserialize,
     }
-    return Worker(functions=runs.functions(), redis_pool=redis, **(defaults | settings))
+    return StockWorker(functions=runs.functions(), redis_pool=redis, **(defaults | settings))

@@ -213,7 +213,7 @@ class TcpProxy:
                 server = await asyncio.open_unix_connection(self._upstream)
             else:
                 server = await asyncio.open_connection(*self._upstream)
-        except OSError:  # the server is away, so the client's connection ends
+        except (OSError, asyncio.CancelledError):  # the server is away, or we stop
             writer.transport.abort()
             return
         connection = _Connection(
@@ -308,6 +308,7 @@ class TcpProxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # aborted transports close in a later turn of the loop
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -81,6 +81,7 @@ class Broker:
     def __init__(  # noqa: PLR0913 - what one connection of one worker needs to know
         self,
         pool: ConnectionPool,
+        *,
         queue: str,
         incarnation: str,
         lease: float,

@@ -68,12 +68,12 @@ class Executor:
         functions: Mapping[str, Function | CronJob],
         ctx: dict[Any, Any],
         writer: Writer,
-        clock: Callable[[], ServerClock],
+        *,
+        clock: ServerClock,
         hooks: tuple[Hook | None, Hook | None, Hook | None],
         acquire: Callable[[Running], Awaitable[Answer]],
         started: Callable[[Running], Awaitable[None]],
         arm: Callable[[Running, float], None],
-        *,
         job_timeout: float,
         max_tries: int,
         retry_jobs: bool,
@@ -100,7 +100,7 @@ class Executor:
             return await self._recorded(run, limited), None
         if run.kind == "alone":
             await self._started(run)
-        if (wait := self._clock().seconds_until(run.score)) > 0:
+        while (wait := self._clock.seconds_until(run.score)) > 0:  # noqa: ASYNC110 - timers are early
             await asyncio.sleep(wait)
         if run.stop is not None:
             return await self._recorded(run, self._stopped(run, None)), None
@@ -171,25 +171,9 @@ class Executor:
 
     async def _run(self, run: Running) -> tuple[Ending, dict[Any, Any]]:
         """Run the job's own code between its hooks."""
-        function, record = run.function, run.record
+        function = run.function
         assert function is not None
-        assert record is not None
-        ctx = {
-            **self._ctx,
-            "job_id": run.job_id,
-            "job_try": run.job_try,
-            "enqueue_time": from_ms(record.enqueued_ms),
-            "score": int(run.score),
-        }
-        run.started_ms = int(self._clock().now_ms())
-        CURRENT.set(run)
-        LOG_FIELDS.set({"job": record.function, "job_id": run.job_id})
-        if record.headers:
-            HEADERS.set(record.headers)
-        self._arm(run, self._timeout(function))
-        if log.isEnabledFor(logging.DEBUG):
-            shown = "" if run.job and run.job.sensitive else described(run.args)
-            log.debug("job %s starts: %s(%s)", run.job_id, record.function, shown)
+        ctx = self._enter(run, function)
         run.body = True
         try:
             if self._on_start is not None:
@@ -201,7 +185,7 @@ class Executor:
         else:
             run.body = False
             end = self._end(run, Outcome.SUCCEEDED, None, value)
-            log.info("job %s succeeded: %s", run.job_id, record.function)
+            log.info("job %s succeeded: %s", run.job_id, run.name)
         if run.stop is not None and run.task is not None:
             while run.task.uncancel() > 0:  # the rest of this task is ours
                 pass
@@ -214,6 +198,27 @@ class Executor:
         if "ledger" in self._ctx:
             end = await self._recorded(run, end)
         return end, ctx
+
+    def _enter(self, run: Running, function: Function | CronJob) -> dict[Any, Any]:
+        """Set what a job sees around it; return arq's context for it."""
+        record = run.record
+        assert record is not None
+        run.started_ms = int(self._clock.now_ms())
+        CURRENT.set(run)
+        LOG_FIELDS.set({"job": record.function, "job_id": run.job_id})
+        if record.headers:
+            HEADERS.set(record.headers)
+        self._arm(run, self._timeout(function))
+        if log.isEnabledFor(logging.DEBUG):
+            shown = "" if run.job and run.job.sensitive else described(run.args)
+            log.debug("job %s starts: %s(%s)", run.job_id, record.function, shown)
+        return {
+            **self._ctx,
+            "job_id": run.job_id,
+            "job_try": run.job_try,
+            "enqueue_time": from_ms(record.enqueued_ms),
+            "score": int(run.score),
+        }
 
     async def after(self, ctx: dict[Any, Any]) -> None:
         """Run arq's after_job_end."""
@@ -296,12 +301,12 @@ class Executor:
         return kind if run.job and run.job.sensitive else f"{kind}: {error}"
 
     def _again(self, outcome: Outcome, tries: int, delay_ms: float) -> Ending:
-        return Ending(outcome, at_ms=int(self._clock().now_ms() + delay_ms), tries=tries)
+        return Ending(outcome, at_ms=int(self._clock.now_ms() + delay_ms), tries=tries)
 
     def _end(
         self, run: Running, outcome: Outcome, error: BaseException | None, value: object = None
     ) -> Ending:
-        finished = int(self._clock().now_ms())
+        finished = int(self._clock.now_ms())
         end = self._writer.ending(run, outcome, value, finished, error)
         if run.job is not None and not _in_history(run, outcome):
             end.event = b""

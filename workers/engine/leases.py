@@ -46,6 +46,7 @@ class LeaseKeeper:
     def __init__(  # noqa: PLR0913 - see Broker
         self,
         pool: ConnectionPool,
+        *,
         queue: str,
         incarnation: str,
         lease: float,

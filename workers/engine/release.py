@@ -30,6 +30,6 @@ async def release_incarnation(client: QueueClient, queue_keys: Sequence[str], ba
         ]
         for start in range(0, max(1, len(held)), _PAGE):
             page = held[start : start + _PAGE]
-            reply = await client.eval(_RELEASE, 1, queue, "", base, str(_GONE_MS), *page)
-            released += int(reply)
+            command = ("EVAL", _RELEASE, 1, queue, "", base, _GONE_MS, *page)
+            released += await client.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py
     return released

@@ -6,14 +6,14 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
+import arq.worker
 from arq.typing import WorkerSettingsBase
-from arq.worker import get_kwargs
 
 from workers.engine.health import settle_memory
 from workers.engine.processes import close_processes
 from workers.engine.slots import Slots
 from workers.engine.supervisor import RECYCLED
-from workers.engine.worker import Worker
+from workers.engine.worker import Worker, install
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +31,11 @@ class Server:
     """
 
     def __init__(self, settings: Sequence[type[WorkerSettingsBase]], **overrides: Any) -> None:
-        self._settings = [{**get_kwargs(found), **overrides} for found in settings]
+        self._settings = settings
+        self._overrides = overrides
         if len(settings) > 1 and "max_jobs" in overrides:
             most = overrides["max_jobs"]
-            shared = Slots(overrides.get("min_jobs") or most, most)
-            for found in self._settings:
-                found["slots"] = shared
+            overrides["slots"] = Slots(overrides.get("min_jobs") or most, most)
         self._workers: list[Worker] = []
 
     async def run(self) -> bool:
@@ -45,7 +44,8 @@ class Server:
         Returns whether it stopped because the process is to be replaced.
         """
         loop = asyncio.get_running_loop()
-        self._workers = [Worker(**{**found, "handle_signals": False}) for found in self._settings]
+        install()
+        self._workers = [self._worker(found) for found in self._settings]
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
         try:
@@ -55,6 +55,12 @@ class Server:
         finally:
             await close_processes()
         return any(worker.recycled for worker in self._workers)
+
+    def _worker(self, settings: type[WorkerSettingsBase]) -> Worker:
+        # By the name that Sentry and others replace, to see the errors of functions.
+        worker = arq.worker.create_worker(settings, **{**self._overrides, "handle_signals": False})
+        assert isinstance(worker, Worker)
+        return worker
 
     def _stop(self, number: signal.Signals) -> None:
         for worker in self._workers:

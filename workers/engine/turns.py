@@ -29,7 +29,7 @@ AFTER_LIMIT = 5.0
 """Seconds that a job gets after its hard limit; then its lease ends and its slot is free."""
 LIMIT_TICK = 0.05
 """Seconds between two looks at time limits: so much later than its limit a job may be stopped."""
-SAFETY_POLL = 5.0
+SAFETY_POLL = 30.0
 """Seconds between two looks at an idle queue, should a wake-up get lost."""
 DRAIN_FOR_CRASHED = 30.0
 """Seconds for which nothing else is started, so that a job with crashes can run alone."""
@@ -50,9 +50,14 @@ class Turns:
         self.started_count = 0
         self.wakes = Wakes(self.wake)
         self.broker = Broker(
-            worker.pool.connection_pool, worker.queue_name, incarnation, worker.lease,
-            worker.max_crashes, self._heard, self._leases,
-        )  # fmt: skip
+            worker.pool.connection_pool,
+            queue=worker.queue_name,
+            incarnation=incarnation,
+            lease=worker.lease,
+            most_crashes=worker.max_crashes,
+            heard=self._heard,
+            leases=self._leases,
+        )
         self._slots = worker.slots
         self._slots.join(self)
         self._bell = asyncio.Event()
@@ -109,12 +114,17 @@ class Turns:
             self._begin_claimed()
             return
         self._slots.take(room)
-        claim = self._loop.create_task(self._claim(room))
-        # Started only once the next claim is sent, so that Redis works while the jobs do.
-        await asyncio.sleep(0)
-        self._begin_claimed()
-        await claim
-        if self._claimed or self.hungry:
+        if not self._claimed:
+            await self._claim(room)
+        else:
+            claim = self._loop.create_task(self._claim(room))
+            # Started only once the next claim is sent, so that Redis works while the jobs do.
+            await asyncio.sleep(0)
+            self._begin_claimed()
+            await claim
+        if not self.hungry:  # no next claim
+            self._begin_claimed()
+        else:
             self._bell.set()
 
     async def _write_ended(self) -> None:
@@ -122,9 +132,7 @@ class Turns:
             await self._ended_bell.wait()
             self._ended_bell.clear()
             while self._ended:
-                batch = [
-                    self._ended.popleft() for _ in range(min(LARGEST_BATCH, len(self._ended)))
-                ]
+                batch = [self._ended.popleft() for _ in range(min(LARGEST_BATCH, len(self._ended)))]
                 await self._write(batch)
                 self._writing -= len(batch)
             self._note_idle()
@@ -295,7 +303,9 @@ class Turns:
         try:
             await self._limits.free([run.want])
         except (RedisError, OSError) as error:
-            log.warning("the limits of job %s are free only when its lease ends: %s", run.job_id, error)
+            log.warning(
+                "the limits of job %s are free only when its lease ends: %s", run.job_id, error
+            )
 
     async def acquire(self, run: Running) -> Answer:
         """Ask for a job's limits, through every loss of the connection."""

@@ -54,8 +54,7 @@ class Worker(arq.worker.Worker):
         slots: shared with the workers of other queues in this process.
     """
 
-    # arq reads the names of the settings it takes from here.
-    __signature__: ClassVar[inspect.Signature] = inspect.signature(arq.worker.Worker)
+    __signature__: ClassVar[inspect.Signature]
 
     def __init__(  # noqa: PLR0913 - arq's style: every setting is an argument
         self,
@@ -121,11 +120,18 @@ class Worker(arq.worker.Worker):
             await self.on_startup(self.ctx)
         self.turns = turns = self._make_turns()
         keeper = LeaseKeeper(
-            self.pool.connection_pool, self.queue_name, turns.incarnation, self.lease,
-            self._loop_stall_limit, turns.held_runs, turns.told,
-        )  # fmt: skip
+            self.pool.connection_pool,
+            queue=self.queue_name,
+            incarnation=turns.incarnation,
+            lease=self.lease,
+            stall_limit=self._loop_stall_limit,
+            running=turns.held_runs,
+            told=turns.told,
+        )
         await turns.broker.connect()
         keeper.start()
+        if self.cron_jobs:  # before the first claim: a burst may be over after it
+            await self._tick()
         chores = [asyncio.create_task(self._beat(turns, keeper)), *self._cron_task()]
         serving = asyncio.create_task(turns.serve())
         stopping = asyncio.create_task(self._quiet.wait())
@@ -142,6 +148,10 @@ class Worker(arq.worker.Worker):
             await self._drain(turns, serving)
             await keeper.close()
             turns.close()
+            # arq's workers may run again, as `arq --watch` has them do.
+            self.allow_pick_jobs = True
+            self._quiet.clear()
+            self._grace_over.clear()
 
     async def _open_pool(self) -> None:
         if self._pool is None and self._connect is not None:
@@ -165,20 +175,21 @@ class Worker(arq.worker.Worker):
         )
         turns = Turns(self, incarnation())
 
-        async def run_script(text: str, keys: Sequence[str], args: Sequence[str | bytes]) -> Any:
+        async def run_script(script: str, keys: Sequence[str], args: Sequence[str | bytes]) -> Any:
             # Not over the connection that wakes us: a job called by a freed limit must.
-            return await self.pool.eval(text, len(keys), *keys, *args)
+            command = ("EVAL", script, len(keys), *keys, *args)
+            return await self.pool.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py
 
         limits = Limits(run_script, self.queue_name)
         executor = Executor(
             self.functions,
             self.ctx,
             writer,
-            lambda: turns.broker.clock,
-            (self.on_job_start, self.on_job_end, self.after_job_end),
-            turns.acquire,
-            turns.started,
-            turns.arm,
+            clock=turns.broker.clock,
+            hooks=(self.on_job_start, self.on_job_end, self.after_job_end),
+            acquire=turns.acquire,
+            started=turns.started,
+            arm=turns.arm,
             job_timeout=self.job_timeout_s,
             max_tries=self.max_tries,
             retry_jobs=self.retry_jobs,
@@ -246,18 +257,27 @@ class Worker(arq.worker.Worker):
         return [asyncio.create_task(self._cron())] if self.cron_jobs else []
 
     async def _cron(self) -> None:
-        """Queue each tick a little before its time, by arq's own rules and ids."""
         while True:
-            now = datetime.now(tz=self.timezone)
-            try:
-                await self.run_cron(now, _CRON_AHEAD)
-            except (RedisError, OSError) as error:
-                log.warning("cron waits for Redis: %s", error)
-                await asyncio.sleep(_BEAT)
-                continue
-            following = [cron.next_run for cron in self.cron_jobs if cron.next_run is not None]
-            soonest = min(following, default=now + timedelta(seconds=60))
-            await asyncio.sleep(max(0.05, (soonest - now).total_seconds() - _CRON_AHEAD))
+            pause = await self._tick()
+            await asyncio.sleep(pause)
+
+    async def _tick(self) -> float:
+        """Queue each tick a little before its time, by arq's own rules and ids.
+
+        Returns the seconds until the next look.
+        """
+        now = datetime.now(tz=self.timezone)
+        planned = [cron.next_run for cron in self.cron_jobs]
+        try:
+            await self.run_cron(now, _CRON_AHEAD)
+        except (RedisError, OSError) as error:
+            log.warning("cron waits for Redis: %s", error)
+            for cron, tick in zip(self.cron_jobs, planned, strict=True):
+                cron.next_run = tick  # asked again, under the same id
+            return _BEAT
+        following = [cron.next_run for cron in self.cron_jobs if cron.next_run is not None]
+        soonest = min(following, default=now + timedelta(seconds=60))
+        return max(0.05, (soonest - now).total_seconds() - _CRON_AHEAD)
 
     def handle_sig(self, signum: Signals) -> None:
         """Stop: quiet, then wait for running jobs, then release; a second signal releases now."""
@@ -288,6 +308,17 @@ class Worker(arq.worker.Worker):
             await self.on_shutdown(self.ctx)
         await self.pool.aclose(close_connection_pool=True)
         self._pool = None
+
+
+def _settings() -> inspect.Signature:
+    """Return arq's arguments and ours: arq reads here which settings a class may have."""
+    known = inspect.signature(arq.worker.Worker).parameters
+    ours = inspect.signature(Worker.__init__).parameters
+    added = [p for n, p in ours.items() if n not in known and p.kind is p.KEYWORD_ONLY]
+    return inspect.Signature([*known.values(), *added])
+
+
+Worker.__signature__ = _settings()
 
 
 def install() -> None:

@@ -63,7 +63,12 @@ class Writer:
         return self._keep_ms if seconds is None else int(seconds * 1000)
 
     def ending(
-        self, run: Running, outcome: Outcome, value: object, finished_ms: int, error: BaseException | None
+        self,
+        run: Running,
+        outcome: Outcome,
+        value: object,
+        finished_ms: int,
+        error: BaseException | None,
     ) -> Ending:
         """Return a terminal ending with its result.
 

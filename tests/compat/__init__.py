@@ -1,0 +1,1 @@
+"""What arq documents holds for our Worker: its clients, workers, settings and commands."""

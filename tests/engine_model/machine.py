@@ -1,0 +1,554 @@
+"""Clients, workers, supervisors, operators and arq itself at one queue, in any order."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from arq.connections import ArqRedis
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from redis.asyncio import ConnectionPool
+
+from tests.engine_model.model import (
+    AGAIN,
+    ANSWER,
+    BEHIND,
+    DAY,
+    EARLY,
+    ENDS,
+    GONE,
+    LEASE,
+    MOST_CRASHES,
+    End,
+    Job,
+    Model,
+    Run,
+    sha_of,
+)
+from tests.engine_model.server import QUEUE, Server
+from tests.queue.leaks import leaked_keys
+
+START = 1_700_000_000_000
+IDS = st.sampled_from("abcd")
+SOME_IDS = st.lists(IDS, min_size=1, max_size=3, unique=True)
+LANES = st.sampled_from(("normal", "high", "low"))
+DELAYS = st.sampled_from((0, 0, 0, 1, 2, 3, 10_000, 200_000))
+TTLS = st.sampled_from((None, None, None, 45_000, 205_000))
+WORKERS = st.integers(0, 2)
+LEFT = st.sampled_from((-30_000, 1, 2, 10_000, 30_000, 100_000, 110_000, 400_000, 90_000_000))
+KEEP = st.sampled_from((0, 600_000, -1))
+CLAIM_FIELDS = 7
+CLAIMS_TO_DRAIN = 60
+
+
+@dataclass
+class Worker:
+    """One process: what it called last, and what it believes to hold."""
+
+    base: str
+    start: int = 1
+    claims: int = 0
+    finishes: int = 0
+    last_claim: tuple[list[Any], list[Run], int] | None = None
+    """Arguments, what was taken, and when the answer is forgotten."""
+    last_finishes: list[tuple[list[Any], list[int], int]] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def incarnation(self) -> str:
+        return f"{self.base}.{self.start}"
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Every rule calls the real script and the model, and then compares what they hold."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+        self.server = Server(url)
+        self.model = Model(START)
+        self.workers = [Worker("aa"), Worker("aa", start=2), Worker("bb")]
+        self.late: list[Run] = []
+        """Of workers that have started anew, or that gave the job back: their calls come late."""
+        self.bases = itertools.count()
+        self.generations = itertools.count(1)
+        self.aborts: list[str] = []
+        self.ended: set[int] = set()
+
+    def teardown(self) -> None:
+        """M10: every job can be claimed in the end, and nothing is left of it."""
+        try:
+            self.drain()
+            self.no_leaks()
+        finally:
+            self.server.close()
+
+    # Clients
+
+    def _new(self, job_id: str, lane: str, delay: int, ttl: int | None) -> Job:
+        generation = next(self.generations)
+        job = Job(generation, f"{{{generation}}}".encode(), 0, self.model.now + delay, lane)
+        job.show_at(job.due, behind=True)
+        job.expires = None if ttl is None else self.model.now + ttl
+        return job
+
+    def _ask_enqueue(
+        self, script: str, jobs: dict[str, Job], lane: str, delay: int, ttl: int | None
+    ) -> list[int]:
+        items: list[Any] = []
+        for job_id, job in jobs.items():
+            items += (job_id, job.due if delay else "", job.payload)
+        answer: list[int] = self.server.run(
+            script, self.model.now, lane, "" if ttl is None else ttl, BEHIND, *items
+        )
+        return answer
+
+    @rule(ids=SOME_IDS, lane=LANES, delay=DELAYS, ttl=TTLS)
+    def enqueue(self, ids: list[str], lane: str, delay: int, ttl: int | None) -> None:
+        # An id whose payload has expired is queued and not known to be: arq's clients overwrite it.
+        ids = [i for i in ids if i not in self.model.jobs or self.model.jobs[i].payload]
+        if not ids:
+            return
+        model = self.model
+        jobs = {job_id: self._new(job_id, lane, delay, ttl) for job_id in ids}
+        expected = [int(i not in model.jobs and i not in model.results) for i in ids]
+        assert self._ask_enqueue("enqueue", jobs, lane, delay, ttl) == expected
+        for (job_id, job), queued in zip(jobs.items(), expected, strict=True):
+            if queued:
+                model.jobs[job_id] = job
+                model.marks.pop(job_id, None)
+
+    @rule(job_id=IDS, lane=LANES, delay=DELAYS, ttl=TTLS)
+    def requeue(self, job_id: str, lane: str, delay: int, ttl: int | None) -> None:
+        model = self.model
+        old, job = model.jobs.get(job_id), self._new(job_id, lane, delay, ttl)
+        answer = self._ask_enqueue("requeue", {job_id: job}, lane, delay, ttl)
+        assert answer == [int(old is None)]
+        if old is None:
+            model.jobs[job_id] = job
+            for left in (model.marks, model.results, model.attempts, model.dead):
+                left.pop(job_id, None)  # type: ignore[attr-defined] # each is a dict
+        elif old.payload is None:
+            old.payload, old.expires = job.payload, job.expires
+
+    @rule(job_id=IDS, delay=DELAYS)
+    def enqueue_by_arq(self, job_id: str, delay: int) -> None:
+        if job_id in self.model.jobs or job_id in self.model.results:
+            return
+        job = self._new(job_id, "normal", delay, delay + DAY)
+        self.server.send("PSETEX", f"arq:job:{job_id}", delay + DAY, job.payload or b"")
+        self.server.send("ZADD", QUEUE, job.due, job_id)
+        self.model.jobs[job_id] = job
+
+    @rule(job_id=IDS, lane=LANES)
+    def move_lane(self, job_id: str, lane: str) -> None:
+        job = self.model.jobs.get(job_id)
+        moves = job is not None and job.score != 1 and job_id not in self.model.holders
+        answer = self.server.run("move_lane", self.model.now, lane, BEHIND, job_id)
+        assert answer == int(moves)
+        if job is not None and moves:
+            start = job.index if job.lane == "low" else job.score
+            job.lane = lane
+            job.show_at(start, behind=True)
+
+    @rule(job_id=IDS, keep=st.sampled_from((0, 600_000)))
+    def cancel(self, job_id: str, keep: int) -> None:
+        model = self.model
+        if job_id not in model.jobs and job_id in model.holders:
+            return
+        expected = b"absent"
+        if job_id in model.holders:
+            expected = b"asked"
+            model.marks[job_id] = model.now
+        elif job_id in model.jobs:
+            expected = b"cancelled"
+            model.forget(job_id)
+            model.attempts.pop(job_id, None)
+            model.counts["cancelled"] += 1
+            if keep:
+                model.results[job_id] = model.now + keep
+        assert self.server.run("cancel", model.now, job_id, "result", keep) == expected
+
+    @rule(job_id=IDS)
+    def abort_begins(self, job_id: str) -> None:
+        """arq's abort(), first round trip: of a job that is deferred."""
+        job = self.model.jobs.get(job_id)
+        if job is not None and job.score > self.model.now:
+            self.server.send("ZREM", QUEUE, job_id)
+            self.server.send("ZADD", QUEUE, 1, job_id)
+            job.score, job.aborting = 1, True
+            self.aborts.append(job_id)
+
+    @precondition(lambda self: self.aborts)
+    @rule()
+    def abort_ends(self) -> None:
+        """arq's abort(), second round trip; a mark of a job that has left is arq's to leave."""
+        job_id = self.aborts.pop(0)
+        if job_id in self.model.jobs:
+            self.server.send("ZADD", "arq:abort", self.model.now, job_id)
+            self.model.marks[job_id] = self.model.now
+
+    # Operators
+
+    @rule()
+    def pause_or_resume(self) -> None:
+        self.model.paused = not self.model.paused
+        key = f"{QUEUE}:paused"
+        self.server.send(*(("SET", key, 1) if self.model.paused else ("DEL", key)))
+
+    @rule(ids=SOME_IDS)
+    def purge(self, ids: list[str]) -> None:
+        model = self.model
+        expected = [-1 if i not in model.jobs else int(i not in model.holders) for i in ids]
+        assert self.server.run("purge", model.now, *ids) == expected
+        for job_id, code in zip(ids, expected, strict=True):
+            if code == 1:
+                model.forget(job_id)
+                model.attempts.pop(job_id, None)
+
+    @rule(job_id=IDS, lane=LANES)
+    def replay(self, job_id: str, lane: str) -> None:
+        model = self.model
+        possible = bool(model.dead.get(job_id)) and job_id not in model.jobs
+        assert self.server.run("replay", model.now, BEHIND, job_id, lane) == [int(possible)]
+        if possible:
+            job = self._new(job_id, lane, 0, None)
+            job.payload = model.dead.pop(job_id)
+            model.jobs[job_id] = job
+            model.results.pop(job_id, None)
+            model.attempts.pop(job_id, None)
+
+    @rule(job_id=IDS)
+    def discard(self, job_id: str) -> None:
+        model = self.model
+        dead = model.dead.pop(job_id, None) is not None
+        assert self.server.run("discard", model.now, job_id) == [int(dead)]
+        if dead and job_id not in model.jobs:
+            model.attempts.pop(job_id, None)
+
+    @rule(by=LEFT)
+    def time_passes(self, by: int) -> None:
+        self.model.pass_time(by)
+
+    @rule()
+    def scripts_are_forgotten(self) -> None:
+        self.server.send("SCRIPT", "FLUSH")
+
+    # Workers
+
+    def _claim_arguments(self, worker: Worker, number: int, wanted: int) -> list[Any]:
+        alone = int(not worker.runs)
+        return [worker.incarnation, number, wanted, LEASE, "", 0, alone, MOST_CRASHES]
+
+    @rule(which=WORKERS, wanted=st.integers(1, 5))
+    def claim(self, which: int, wanted: int) -> None:
+        self._claim(self.workers[which], wanted)
+
+    def _claim(self, worker: Worker, wanted: int) -> list[Run]:
+        worker.claims += 1
+        arguments = self._claim_arguments(worker, worker.claims, wanted)
+        status, now_us, due, held, offset, *rows = self.server.run(
+            "claim", self.model.now, *arguments
+        )
+        assert (int(now_us), offset) == (self.model.now * 1000, 0)
+        gone = self.model.is_gone(worker.incarnation)
+        expected = b"gone" if gone else b"paused" if self.model.paused else b"ok"
+        assert status == expected
+        taken = self._take(worker, rows) if status == b"ok" else []
+        if status == b"ok":
+            self._check_choice(taken, wanted, worker.claims, held, alone=arguments[6] == 1)
+        else:
+            assert rows == []
+            assert held == 0
+        soonest = self.model.soonest()
+        assert (int(due) if due else None) == soonest, "M10: the timer is not armed for it"
+        if taken:
+            worker.last_claim = (arguments, taken, self.model.now + ANSWER)
+            worker.runs += taken
+        return taken
+
+    def _take(self, worker: Worker, rows: Sequence[Any]) -> list[Run]:
+        """Check each job of a claim's answer against the model, and lease it there."""
+        model = self.model
+        token = f"{worker.incarnation}:{worker.claims}"
+        self.before = {job_id: model.jobs[job_id].visible_at() for job_id in model.claimable()}
+        self.lanes = {job_id: model.jobs[job_id].lane for job_id in self.before}
+        self.aged = {i for i in self.before if model.jobs[i].score <= model.now + EARLY}
+        taken = []
+        for at in range(0, len(rows), CLAIM_FIELDS):
+            row = rows[at : at + CLAIM_FIELDS]
+            job_id, score, mark = row[0].decode(), int(float(row[1])), row[4].decode()
+            assert job_id in self.before, "M2, M6: it is held, or not due"
+            job = model.jobs[job_id]
+            assert score == 1 or score in (job.score, job.index)
+            assert score <= model.now + EARLY
+            assert job.aborting or job.due <= model.now + EARLY, "M6: it starts before its time"
+            assert (row[2], int(row[3])) == (job.payload, job.tries)
+            wanted_mark = "0" if score == 1 else str(model.marks.get(job_id, ""))
+            assert mark == wanted_mark
+            assert mark or not job.aborting, "M6: an abort under way is forgotten"
+            kind = model.claim(job_id, token)
+            assert (int(row[5]), row[6].decode()) == (job.crashes, kind)
+            taken.append(
+                Run(
+                    worker.incarnation, job_id, token, score, job.generation,
+                    sha_of(job.payload or b""), kind, bool(mark), job.payload, job.tries,
+                )
+            )  # fmt: skip
+        return taken
+
+    def _check_choice(
+        self, taken: list[Run], wanted: int, number: int, held: int, *, alone: bool
+    ) -> None:
+        model = self.model
+        closed = any(run.kind == "alone" for run in taken)
+        assert len(taken) <= wanted
+        assert not closed or alone
+        assert not closed or len(taken) == 1, "M8: it was claimed in company"
+        left = [i for i in self.before if i not in model.holders]
+        isolated = [i for i in left if model.jobs[i].kind_of_claim() == "alone"]
+        if held:
+            self._adopt_held(isolated)
+        if closed or len(taken) == wanted:
+            assert held <= len(isolated)
+        else:
+            assert held == len(isolated)
+            assert left == isolated, "M10: it is due and was not claimed"
+            assert not isolated or taken or not alone, "M10: it may run alone and was not claimed"
+        share = wanted >= 10 or number % 10
+        free = [i for i in left if i not in isolated]
+        if share and not closed and any(self.lanes[run.job_id] != "high" for run in taken):
+            assert not [i for i in free if self.lanes[i] == "high"]
+        if any(run.job_id not in self.aged for run in taken):
+            assert not [i for i in free if self.lanes[i] == "normal"]
+
+    def _adopt_held(self, isolated: list[str]) -> None:
+        """Follow the claim in which of the jobs that must run alone it has looked at."""
+        claims = self.server.send("HKEYS", f"{QUEUE}:claims")
+        for job_id in isolated:
+            job = self.model.jobs[job_id]
+            if job.claim is not None and job_id.encode() not in claims:
+                job.crashes, job.claim = job.crashes_after_claim(), None
+
+    @rule(which=WORKERS)
+    def claim_again(self, which: int) -> None:
+        """The reply was lost: the same call answers with what it took and is still its own."""
+        worker = self.workers[which]
+        model = self.model
+        if worker.last_claim is None or worker.last_claim[2] <= model.now:
+            return
+        arguments, taken, _ = worker.last_claim
+        status, _, _, held, _, *rows = self.server.run("claim", model.now, *arguments)
+        if model.is_gone(worker.incarnation):
+            assert (status, rows) == (b"gone", [])
+            return
+        still = [r for r in taken if model.holders.get(r.job_id, ("", 0))[0] == r.token]
+        assert (status, held) == (b"ok", 0)
+        answered = [(row[0].decode(), int(float(row[1])), row[6].decode()) for row in _rows(rows)]
+        assert answered == [(run.job_id, run.score, run.kind) for run in still]
+
+    @rule(which=WORKERS)
+    def an_old_claim_arrives(self, which: int) -> None:
+        """M4: a call that was left in a broken connection takes nothing after a later one."""
+        worker = self.workers[which]
+        if worker.last_claim is None or worker.last_claim[2] <= self.model.now:
+            return
+        number = worker.last_claim[0][1]
+        arguments = self._claim_arguments(worker, number - 1, 5)
+        assert self.server.run("claim", self.model.now, *arguments)[5:] == []
+
+    @rule(which=WORKERS, late=st.booleans(), data=st.data())
+    def finish(self, which: int, late: bool, data: st.DataObject) -> None:
+        worker = self.workers[which]
+        runs = self.late if late else worker.runs
+        if not runs:
+            return
+        first = data.draw(st.sampled_from(runs))
+        company = [run for run in runs if run.incarnation == first.incarnation]
+        chosen = data.draw(
+            st.lists(st.sampled_from(company), min_size=1, max_size=3, unique_by=_job_id)
+        )
+        self._finish(worker, [self._end_of(run, data) for run in chosen])
+
+    def _end_of(self, run: Run, data: st.DataObject) -> End:
+        possible: tuple[str, ...] = (*ENDS, *AGAIN)
+        if run.to_cancel:
+            possible = ("cancelled",)
+        elif run.kind == "crashed" or run.payload is None:
+            possible = ("dead", "failed")
+        outcome = data.draw(st.sampled_from(possible))
+        at = self.model.now + data.draw(DELAYS)
+        return End(
+            run,
+            outcome,
+            max(run.score, 0) if outcome == "released" else at,
+            run.tries + (outcome not in ("released", "snoozed", "cancelled")),
+            run.sha if data.draw(st.booleans()) else "",
+            data.draw(KEEP) if outcome in ENDS else 0,
+            60_000 if outcome in ENDS and data.draw(st.integers(0, 5)) == 0 else None,
+        )
+
+    def _finish(self, worker: Worker, ends: Sequence[End]) -> list[int]:
+        worker.finishes += 1
+        model = self.model
+        arguments: list[Any] = [ends[0].run.incarnation, worker.finishes + 1000 * worker.start]
+        arguments += [100, BEHIND]
+        for end in ends:
+            failure = b"failure" if end.outcome in ("retried", "dead") else b""
+            arguments += (
+                end.run.job_id, end.run.token, end.outcome, end.at, end.tries, end.run.score,
+                end.sha, b"result", end.keep, failure, b"event",
+                "" if end.linger is None else end.linger,
+            )  # fmt: skip
+        codes = self.server.run("finish", model.now, *arguments)
+        assert codes == model.finish(ends)
+        for end, code in zip(ends, codes, strict=True):
+            self._check_once(end, code)
+        if not model.is_gone(ends[0].run.incarnation):
+            worker.last_finishes = [
+                *worker.last_finishes[-4:], (arguments, codes, model.now + ANSWER)
+            ]  # fmt: skip
+        return list(codes)
+
+    def _check_once(self, end: End, code: int) -> None:
+        """M2: one terminal outcome per incarnation."""
+        if code == 1 and end.outcome in ENDS:
+            assert end.run.generation not in self.ended
+            self.ended.add(end.run.generation)
+            if end.keep < 0:
+                self.server.deadlines.pop(f"arq:result:{end.run.job_id}", None)
+        if code in (0, 1):
+            for runs in [worker.runs for worker in self.workers]:
+                if end.run in runs:
+                    runs.remove(end.run)
+                    self.late.append(end.run)
+
+    @rule(which=WORKERS, back=st.integers(1, 5))
+    def finish_again(self, which: int, back: int) -> None:
+        """The replies to the last calls, which were sent together, were lost."""
+        calls = self.workers[which].last_finishes
+        if len(calls) < back or calls[-back][2] <= self.model.now:
+            return
+        arguments, codes, _ = calls[-back]
+        answer = self.server.run("finish", self.model.now, *arguments)
+        gone = self.model.is_gone(arguments[0])
+        assert answer == ([0] * len(codes) if gone else codes)
+
+    @rule(which=WORKERS, late=st.booleans())
+    def renew(self, which: int, late: bool) -> None:
+        runs = self.late[-4:] if late else self.workers[which].runs
+        for incarnation in sorted({run.incarnation for run in runs}):
+            mine = [run for run in runs if run.incarnation == incarnation]
+            arguments: list[Any] = []
+            for run in mine:
+                arguments += (run.job_id, run.token, run.sha)
+            codes = self.server.run("renew", self.model.now, incarnation, LEASE, *arguments)
+            assert codes == [self.model.renew(run) for run in mine]
+            for run, code in zip(mine, codes, strict=True):
+                run.to_cancel = run.to_cancel or code == 2
+
+    @rule(which=WORKERS)
+    def start(self, which: int) -> None:
+        """A job that was claimed alone begins: written before it does, while it is held."""
+        for run in self.workers[which].runs:
+            job = self.model.jobs.get(run.job_id)
+            held = self.model.holders.get(run.job_id, ("", 0))[0] == run.token
+            if run.kind == "alone" and held and job is not None:
+                job.claim = f"{run.token}:started"
+                self.server.send("HSET", f"{QUEUE}:claims", run.job_id, job.claim)
+
+    @rule(which=WORKERS)
+    def crash(self, which: int) -> None:
+        """A worker starts anew; what it was sending may still arrive."""
+        self._start_anew(which)
+
+    def _start_anew(self, which: int) -> None:
+        worker = self.workers[which]
+        self.late += worker.runs
+        self.workers[which] = Worker(f"c{next(self.bases)}")
+
+    @rule(base=st.sampled_from(("aa", "bb")), which=WORKERS)
+    def reap(self, base: str, which: int) -> None:
+        """A supervisor releases what a process held that has ended."""
+        base = self.workers[which].base
+        claims = {i: j.claim for i, j in self.model.jobs.items() if j.claim is not None}
+        ids = [i for i, claim in claims.items() if claim.startswith(f"{base}.")]
+        answer = self.server.run("release", self.model.now, base, GONE, *ids)
+        assert answer == self.model.release(base, ids)
+        for n, worker in enumerate(self.workers):
+            if worker.base == base:
+                self._start_anew(n)
+
+    # What always holds
+
+    @invariant()
+    def the_server_agrees(self) -> None:
+        """M1, M3, M4, M7: exactly what the model holds, with the same ends."""
+        model, server = self.model, self.server
+        payloads = [(i, j.expires) for i, j in model.jobs.items() if j.expires is not None]
+        expired = [
+            (i, model.now) for i, job in model.jobs.items() if job.payload is None
+        ]
+        server.expire(model.now, [*payloads, *expired])
+        dump = server.read(model.now)
+        dump.pop(f"{QUEUE}:events", None)
+        dump = {name: value for name, value in dump.items() if ":call:" not in name}
+        gone = {name for name in dump if ":gone:" in name}
+        assert gone == {f"{QUEUE}:gone:{base}" for base in model.gone}
+        if f"{QUEUE}:dead" in dump:
+            dump[f"{QUEUE}:dead"] = set(dump[f"{QUEUE}:dead"])
+        assert {name: dump[name] for name in dump if name not in gone} == model.view()
+        for job_id, (_, until) in model.holders.items():
+            assert server.deadlines[f"arq:in-progress:{job_id}"] == until, "M7"
+            assert job_id not in model.jobs or model.jobs[job_id].score in (1, until), "M7"
+
+    @invariant()
+    def nothing_belongs_to_nobody(self) -> None:
+        """M3, M5: what is kept for a job goes with it."""
+        model = self.model
+        assert set(model.marks) <= set(model.jobs)
+        assert set(model.attempts) <= {*model.jobs, *model.dead}
+
+    def drain(self) -> None:
+        """Let a new worker run what there is, once every lease has ended."""
+        if self.model.paused:
+            self.pause_or_resume()
+        self.model.pass_time(1_000_000)
+        self.the_server_agrees()
+        worker = Worker("zz")
+        for _ in range(CLAIMS_TO_DRAIN):
+            if not self.model.jobs:
+                return
+            for run in self._claim(worker, 10):
+                outcome = "cancelled" if run.to_cancel else "succeeded"
+                end = End(run, outcome, 0, run.tries + 1, "", 0, None)
+                assert self._finish(worker, [end]) == [1]
+            worker.runs.clear()
+            self.the_server_agrees()
+        assert not self.model.jobs, "M10: not claimed within so many claims"
+
+    def no_leaks(self) -> None:
+        """Nothing is left but what may be; dead jobs keep their payload and errors."""
+        self.model.pass_time(60_000)
+        self.the_server_agrees()
+        asyncio.run(_assert_nothing_leaked(self.url))
+
+
+async def _assert_nothing_leaked(url: str) -> None:
+    pool = ConnectionPool.from_url(url)
+    client = ArqRedis(pool)
+    try:
+        assert await leaked_keys(client) == []
+    finally:
+        await client.aclose()
+        await pool.aclose()
+
+
+def _job_id(run: Run) -> str:
+    return run.job_id
+
+
+def _rows(flat: Sequence[Any]) -> list[Sequence[Any]]:
+    return [flat[at : at + CLAIM_FIELDS] for at in range(0, len(flat), CLAIM_FIELDS)]
