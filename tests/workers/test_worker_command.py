@@ -213,7 +213,6 @@ async def test_several_processes(runtime: Runtime, tmp_path: Path) -> None:
         assert [pid for pid in pids if alive(pid)] == []
 
 
-@pytest.mark.xfail(strict=True, reason="serve() starts a burst worker again that has ended")
 async def test_burst_with_several_processes(
     installation: Installation, runtime: Runtime, tmp_path: Path
 ) -> None:

@@ -190,7 +190,14 @@ class Broker:
                 end.linger_ms,
             )
         failpoints.reach("before-finish")
-        codes: list[int] = await self._ask(FINISH, lambda: arguments)
+        asked = self._ask(FINISH, lambda: arguments)
+        if failpoints.ARMED == "after-finish-sent":
+            sent = asyncio.ensure_future(asked)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            failpoints.reach("after-finish-sent")
+            asked = sent  # type: ignore[assignment] # awaited alike
+        codes: list[int] = await asked
         return codes
 
     async def renew(self, leases: Sequence[Held]) -> list[int]:
@@ -266,7 +273,7 @@ class Broker:
             return self._link
 
     async def _open(self) -> Link:
-        link = await Link.open(self._pool, self._heard)
+        link = await Link.open(self._pool, self._heard, patience=self._lease / 2)
         try:
             info = await link.call("INFO", "server")
             await self._track(link)

@@ -257,17 +257,18 @@ class Executor:
             return self._end(run, Outcome.CANCELLED, error or cancelled())
         return self._again(Outcome.RELEASED, run.job_try - 1, 0)
 
-    def expired(self, run: Running) -> Ending:
+    async def expired(self, run: Running) -> Ending:
         """Return the ending of a job that may not wait as long as it would have to."""
-        return self._failed(run, JobExecutionFailed("job expired before its next run"), dead=True)
+        error = JobExecutionFailed("job expired before its next run")
+        return await self._recorded(run, self._failed(run, error, dead=True))
 
-    def marked(self, run: Running) -> Ending:
+    async def marked(self, run: Running) -> Ending:
         """Return the ending of a job that was to run again and is cancelled instead."""
-        return self._end(run, Outcome.CANCELLED, cancelled())
+        return await self._recorded(run, self._end(run, Outcome.CANCELLED, cancelled()))
 
-    def overdue(self, run: Running) -> Ending:
+    async def overdue(self, run: Running) -> Ending:
         """Return the ending of a job that ignores its time limit."""
-        return self._stopped(run, None)
+        return await self._recorded(run, self._stopped(run, None))
 
     def _retried(self, run: Running, error: BaseException) -> Ending | None:
         """Return when the job's policy runs it again; None if it does not."""

@@ -31,9 +31,9 @@ class Running:
     """A claimed job: what the claim said, what was decoded, and how far it is."""
 
     __slots__ = (
-        "args", "body", "crashes", "ended", "function", "hard_at", "job", "job_id", "job_try",
-        "kind", "kwargs", "mark", "payload", "record", "renewable_until", "score", "sha",
-        "soft_at", "started_ms", "stop", "task", "token", "want",
+        "args", "body", "crashes", "ended", "function", "given_up", "hard_at", "job", "job_id",
+        "job_try", "kind", "kwargs", "mark", "payload", "record", "renewable_until", "score",
+        "sha", "soft_at", "started_ms", "stop", "task", "token", "want",
     )  # fmt: skip
 
     def __init__(self, leased: Leased) -> None:
@@ -57,6 +57,7 @@ class Running:
         self.body = False
         """Whether the job's own code runs."""
         self.ended = False
+        self.given_up = False
         self.stop: Stop | None = None
         self.soft_at = math.inf
         """Monotonic time of its soft limit; likewise `hard_at`."""

@@ -76,6 +76,12 @@ class Slots:
                 guest.wake()
                 return
 
+    def pass_on(self, guest: Guest) -> None:
+        """Let the others look: this queue has nothing more to claim."""
+        for other in self._guests:
+            if other is not guest and other.hungry:
+                other.wake()
+
     def adapt(self, now: float, clock: Callable[[], bool]) -> None:
         """Open one slot more while jobs wait for one; close one after a calm while.
 

@@ -215,7 +215,7 @@ class Worker(arq.worker.Worker):
         turns.abandon_all()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_ENDING):
-                await turns.flush()
+                await turns.outbox.flush()
         serving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await serving
