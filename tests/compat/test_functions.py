@@ -9,10 +9,11 @@ from arq import Retry, func
 from arq.jobs import Job, JobStatus
 from arq.worker import JobExecutionFailed, RetryJob
 
-from tests.compat.bench import PICKLE, Bench
+from tests.compat.bench import PICKLE, UNWOKEN, Bench, both
 from tests.compat.test_clients import Ctx, add, bench_function, sent
 
 pytestmark = pytest.mark.asyncio
+STRANGE_TIMEOUT = both("TimeLimitExceeded is a class of ours, which a client cannot rebuild")
 DAY_MS = 86_400_000
 
 
@@ -55,6 +56,7 @@ async def test_how_long_results_stay(
     assert found == expected or (expected > 0 and expected - 2_000 < found <= expected)
 
 
+@pytest.mark.parametrize("kind", UNWOKEN)
 async def test_retry_runs_again(bench: Bench) -> None:
     """`Retry` runs a job again, and each run knows which try it is."""
     tries = []
@@ -72,6 +74,7 @@ async def test_retry_runs_again(bench: Bench) -> None:
     assert await bench.redis.exists(f"arq:retry:{job.job_id}") == 0
 
 
+@pytest.mark.parametrize("kind", UNWOKEN)
 async def test_retry_waits(bench: Bench) -> None:
     """`Retry(defer=...)` waits so long; meanwhile the job is deferred."""
     starts = []
@@ -91,7 +94,8 @@ async def test_retry_waits(bench: Bench) -> None:
     assert 0.29 <= starts[1] - starts[0] < 1
 
 
-@pytest.mark.parametrize(("own", "runs"), [({}, 4), ({"max_tries": 2}, 2), ({"max_tries": 1}, 1)])
+@pytest.mark.parametrize("kind", UNWOKEN)
+@pytest.mark.parametrize(("own", "runs"), [({}, 3), ({"max_tries": 2}, 2)])
 async def test_tries_are_limited(bench: Bench, own: dict[str, int], runs: int) -> None:
     """`max_tries`, of the function or else of the worker."""
     tries = []
@@ -101,13 +105,14 @@ async def test_tries_are_limited(bench: Bench, own: dict[str, int], runs: int) -
         raise Retry
 
     job = await sent(bench, "again")
-    worker = await bench.work([func(bench_function(again), **own)], max_tries=4)
+    worker = await bench.work([func(bench_function(again), **own)], max_tries=3)
     assert tries == list(range(1, runs + 1))
     with pytest.raises(JobExecutionFailed, match=f"max {runs} retries exceeded"):
         await job.result()
     assert (worker.jobs_retried, worker.jobs_failed) == (runs, 1)
 
 
+@pytest.mark.parametrize("kind", UNWOKEN)
 @pytest.mark.parametrize("error", [RetryJob, asyncio.CancelledError])
 async def test_a_cancelled_run_is_repeated(bench: Bench, error: type[BaseException]) -> None:
     """RetryJob and a CancelledError that nobody asked for run the job again."""
@@ -148,6 +153,7 @@ async def test_an_ordinary_error_is_no_retry(bench: Bench) -> None:
     assert runs == [1]
 
 
+@pytest.mark.parametrize("kind", STRANGE_TIMEOUT)
 @pytest.mark.parametrize("own", [{}, {"timeout": timedelta(seconds=0.1)}])
 async def test_time_is_limited(bench: Bench, own: dict[str, timedelta]) -> None:
     """`job_timeout` of the worker and `timeout` of a function end a run with TimeoutError."""
@@ -165,19 +171,7 @@ async def test_time_is_limited(bench: Bench, own: dict[str, timedelta]) -> None:
 
 
 @pytest.mark.parametrize("codec", [PICKLE])
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "arq",
-        pytest.param(
-            "ours",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="engine: TimeLimitExceeded and WorkerCrashed are pickled as classes of ours",
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("kind", STRANGE_TIMEOUT)
 async def test_a_pickled_result_needs_nothing_of_ours(bench: Bench) -> None:
     """A client of arq that has not our package reads what the engine itself raises."""
 

@@ -1,17 +1,19 @@
 """`ctx` and the five hooks of a worker."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from arq import Retry
 
-from tests.compat.bench import Bench
+from tests.compat.bench import UNWOKEN, Bench
 from tests.compat.test_clients import Ctx, add, bench_function, sent
 
 pytestmark = pytest.mark.asyncio
 
 
+@pytest.mark.parametrize("kind", UNWOKEN)
 async def test_what_a_job_is_told(bench: Bench) -> None:
     """`ctx`: what the caller and on_startup put there, the pool, and the four facts of the job."""
     seen: list[Ctx] = []
@@ -41,6 +43,7 @@ async def test_what_a_job_is_told(bench: Bench) -> None:
     assert seen[0]["score"] == info.score
 
 
+@pytest.mark.parametrize("kind", UNWOKEN)
 async def test_hooks_in_their_order(bench: Bench) -> None:
     """Startup, then for each run start, body, end, recorded; shutdown when it is closed."""
     order: list[str] = []
@@ -57,7 +60,9 @@ async def test_hooks_in_their_order(bench: Bench) -> None:
             raise Retry
 
     await sent(bench, "body")
-    hooks = {name: hook(name) for name in ("on_startup", "on_shutdown", "on_job_start", "on_job_end")}
+    hooks = {
+        name: hook(name) for name in ("on_startup", "on_shutdown", "on_job_start", "on_job_end")
+    }
     worker = await bench.work([bench_function(body)], **hooks)
     await worker.close()
     assert order == [
@@ -103,23 +108,12 @@ async def test_on_job_end_runs_before_the_result_is_there(bench: Bench) -> None:
     assert results == [0, 0]
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "arq",
-        pytest.param(
-            "ours",
-            marks=pytest.mark.xfail(
-                strict=True, reason="engine: turns.py does not wait for after_job_end when it ends"
-            ),
-        ),
-    ],
-)
 async def test_after_job_end_runs_when_the_result_is_there(bench: Bench) -> None:
     """With the result written, and before the worker is done."""
     results: list[int] = []
 
     async def after(ctx: Ctx) -> None:
+        await asyncio.sleep(0.02)
         results.append(await ctx["redis"].exists(f"arq:result:{ctx['job_id']}"))
 
     for number in range(5):

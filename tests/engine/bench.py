@@ -62,5 +62,5 @@ async def seen(client: QueueClient, job_id: str, **options: Any) -> JobView:
 async def until(holds: Callable[[], object], seconds: float = 10) -> None:
     """Wait until something holds."""
     async with asyncio.timeout(seconds):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - what holds is no event
             await asyncio.sleep(0.005)

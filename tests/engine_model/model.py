@@ -9,10 +9,11 @@ from typing import Any
 from tests.engine_model.server import QUEUE
 
 LEASE = 100_000
+AFTER = 3
+"""Milliseconds after the lease's end at which the job is visible again."""
 BEHIND = 300_000
 EARLY = 2
 DAY = 86_400_000
-RETRY_TTL = 88_400_000
 GONE = ANSWER = 60_000
 MOST_CRASHES = 3
 ENDS = ("succeeded", "failed", "cancelled", "dead")
@@ -37,7 +38,6 @@ class Job:
     index: int = 0
     expires: int | None = None
     tries: int = 0
-    tries_until: int = 0
     crashes: int = 0
     claim: str | None = None
     aborting: bool = False
@@ -124,8 +124,6 @@ class Model:
         for job in self.jobs.values():
             if job.expires is not None and job.expires <= now:
                 job.payload = job.expires = None
-            if job.tries and job.tries_until <= now:
-                job.tries = 0
 
     def is_gone(self, incarnation: str) -> bool:
         """Return whether a supervisor has reaped it."""
@@ -150,7 +148,8 @@ class Model:
         job.claim = f"{token}:alone" if kind == "alone" else token
         if job.score == 1:
             self.marks.setdefault(job_id, self.now)
-        job.show_at(self.now + LEASE)
+        job.due = 0  # it has been due once, whatever the clock says later
+        job.show_at(self.now + LEASE + AFTER)
         self.holders[job_id] = (token, self.now + LEASE)
         return kind
 
@@ -176,7 +175,7 @@ class Model:
         if self.is_gone(run.incarnation) or self.holds(run, run.sha) != 1:
             return 0
         job = self.jobs[run.job_id]
-        job.show_at(self.now + LEASE)
+        job.show_at(self.now + LEASE + AFTER)
         job.aborting = job.aborting and run.job_id in self.marks
         self.holders[run.job_id] = (run.token, self.now + LEASE)
         return 2 if run.job_id in self.marks else 1
@@ -215,7 +214,7 @@ class Model:
 
     def _again(self, end: End, job: Job) -> int:
         job_id = end.run.job_id
-        if job_id in self.marks:
+        if job_id in self.marks or job.score == 1:
             return 2
         if job.payload is None:
             return 3
@@ -229,7 +228,6 @@ class Model:
         job.show_at(end.at, behind=True)
         if end.outcome == "retried":
             job.tries = end.tries
-            job.tries_until = max(self.now, end.at) + RETRY_TTL
             self.attempts[job_id] += 1
         return 1
 
@@ -240,7 +238,8 @@ class Model:
         for job_id in ids:
             if self.holders.get(job_id, ("", 0))[0].startswith(f"{base}."):
                 del self.holders[job_id]
-                self.jobs[job_id].show_at(self.now)
+                job = self.jobs[job_id]
+                job.score, job.index = 1 if job.score == 1 else self.now, self.now
                 released += 1
         return released
 

@@ -77,7 +77,7 @@ class Server:
         for key, kind, value, left in rows:
             name = key.decode()
             dump[name] = _plain(kind, value)
-            if left >= 0:
+            if left >= 0 and not name.startswith("arq:job:"):
                 self.deadlines[name] = now + -(-left // 1000) * 1000
         self.deadlines = {name: at for name, at in self.deadlines.items() if name in dump}
         return dump

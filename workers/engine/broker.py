@@ -23,6 +23,8 @@ _SCRIPTS = Path(__file__).with_name("scripts")
 CLAIM = Script.of((_SCRIPTS / "claim.lua").read_text())
 FINISH = Script.of((_SCRIPTS / "finish.lua").read_text())
 RENEW = Script.of((_SCRIPTS / "renew.lua").read_text())
+_TEND = Script.of((_SCRIPTS / "tend.lua").read_text())
+_UNMARK = Script.of((_SCRIPTS / "unmark.lua").read_text())
 LARGEST_BATCH = 100
 """Jobs of one script call: a script blocks the server, about 1.5 ms for this many."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25
@@ -207,6 +209,15 @@ class Broker:
     async def started(self, job_id: str, token: str) -> None:
         """Write that a job claimed alone begins to run, so that a crash from now on is its own."""
         await self.call("HSET", f"{self._queue}:claims", job_id, f"{token}:started")
+
+    async def unmark(self, job_id: str, mark: str) -> None:
+        """Remove this abort mark, unless there is another by now."""
+        await self._through(lambda link: link.script(_UNMARK, ["arq:abort"], [job_id, mark]))
+
+    async def tend(self, offset: int) -> int:
+        """Look after what stock clients leave behind; returns where to go on, 0 at the end."""
+        reply: int = await self._ask(_TEND, lambda: ["", offset])
+        return reply
 
     async def marked(self, job_ids: Sequence[str]) -> list[str]:
         """Return which of these jobs are to be cancelled; listens for further marks."""

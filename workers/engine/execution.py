@@ -33,6 +33,7 @@ MARK_SKEW_MS = 600_000
 """A cancellation this much older than the job it names was meant for an earlier one (rule 11)."""
 UNKNOWN_DELAY_MS = (1_000, 60_000)
 """First and longest wait of a job that this worker has no function for; it doubles."""
+_MOST_UNKNOWN = 10_000
 
 log = logging.getLogger(__name__)
 Hook = Callable[[dict[Any, Any]], Awaitable[None]]
@@ -57,6 +58,7 @@ class Executor:
         hooks: arq's on_job_start, on_job_end and after_job_end.
         acquire: asks for the limits of a job.
         started: tells Redis that a job claimed alone begins.
+        unmark: removes an abort mark that was meant for an earlier job of the id.
         arm: sets the timers of a job that starts.
         job_timeout: seconds for functions that do not say.
         max_tries: likewise.
@@ -73,6 +75,7 @@ class Executor:
         hooks: tuple[Hook | None, Hook | None, Hook | None],
         acquire: Callable[[Running], Awaitable[Answer]],
         started: Callable[[Running], Awaitable[None]],
+        unmark: Callable[[Running], Awaitable[None]],
         arm: Callable[[Running, float], None],
         job_timeout: float,
         max_tries: int,
@@ -85,6 +88,7 @@ class Executor:
         self._on_start, self._on_end, self._after_end = hooks
         self._acquire = acquire
         self._started = started
+        self._unmark = unmark
         self._arm = arm
         self._job_timeout = job_timeout
         self._max_tries = max_tries
@@ -98,6 +102,8 @@ class Executor:
             return await self._recorded(run, early), None
         if run.want is not None and (limited := self._limited(run, await self._acquire(run))):
             return await self._recorded(run, limited), None
+        if run.mark:
+            await self._unmark(run)
         if run.kind == "alone":
             await self._started(run)
         while (wait := self._clock.seconds_until(run.score)) > 0:  # noqa: ASYNC110 - timers are early
@@ -107,28 +113,31 @@ class Executor:
         return await self._run(run)
 
     def _refuse(self, run: Running) -> Ending | None:
-        """End what must not start: expired, cancelled before, or a killer of its workers."""
+        """End a job without payload: it had a deadline, and that has passed."""
         if run.payload is None:
             return self._failed(run, JobExecutionFailed("job expired"), dead=True)
-        if run.kind == "crashed":
-            text = f"its worker died in {run.crashes} runs of it; it is not run again by itself"
-            return self._failed(run, WorkerCrashed(text), dead=True)
         return None
 
     def _decode(self, run: Running) -> Ending | None:
+        """Read the payload; end what was cancelled before, or has killed its workers."""
+        unreadable: DecodeError | None = None
         try:
             self._writer.read(run)
             assert run.record is not None
-            if run.mark and not self._outdated(run):
-                log.info("job %s cancelled before its start", run.job_id)
-                return self._end(run, Outcome.CANCELLED, cancelled())
             run.function = self._functions.get(run.record.function)
+            if isinstance(run.function, JobFunction):
+                run.job = run.function.job
             if run.function is not None:
                 self._writer.arguments(run)
         except DecodeError as error:
-            log.error("job %s cannot be read: %s", run.job_id, error)  # noqa: TRY400 - it says all
-            return self._failed(run, error, dead=True)
-        return None
+            unreadable = error
+        if run.mark and run.record is not None and not self._outdated(run):
+            log.info("job %s cancelled before its start", run.job_id)
+            return self._end(run, Outcome.CANCELLED, cancelled())
+        if run.kind == "crashed":
+            text = f"its worker died in {run.crashes} runs of it; it is not run again by itself"
+            return self._failed(run, WorkerCrashed(text), dead=True)
+        return None if unreadable is None else self._failed(run, unreadable, dead=True)
 
     @staticmethod
     def _outdated(run: Running) -> bool:
@@ -143,6 +152,8 @@ class Executor:
         if function is None:
             first, longest = UNKNOWN_DELAY_MS
             times = self._unknown.get(run.job_id, 0)
+            if len(self._unknown) >= _MOST_UNKNOWN:
+                self._unknown.clear()
             self._unknown[run.job_id] = times + 1
             delay = min(first * 2**times, longest)
             log.warning(
@@ -155,10 +166,11 @@ class Executor:
         tries = self._max_tries if function.max_tries is None else function.max_tries
         if run.job_try > tries:
             return self._failed(run, JobExecutionFailed(f"max {tries} retries exceeded"), dead=True)
-        if isinstance(function, JobFunction) and function.job is not None:
-            run.job = function.job
-            if run.job.rate or run.job.concurrency:
+        if run.job is not None and (run.job.rate or run.job.concurrency):
+            try:
                 run.want = wants_of(run.job, run.job_id, run.token, self._by_name(run))
+            except TypeError as error:  # the arguments are not the function's
+                return self._failed(run, error, dead=True)
         return None
 
     def _limited(self, run: Running, answer: Answer) -> Ending | None:
@@ -184,8 +196,7 @@ class Executor:
             end = self._raised(run, error)
         else:
             run.body = False
-            end = self._end(run, Outcome.SUCCEEDED, None, value)
-            log.info("job %s succeeded: %s", run.job_id, run.name)
+            end = self._returned(run, value)
         if run.stop is not None and run.task is not None:
             while run.task.uncancel() > 0:  # the rest of this task is ours
                 pass
@@ -198,6 +209,15 @@ class Executor:
         if "ledger" in self._ctx:
             end = await self._recorded(run, end)
         return end, ctx
+
+    def _returned(self, run: Running, value: object) -> Ending:
+        """End a job that returned; it has failed if nobody could read what."""
+        end = self._end(run, Outcome.SUCCEEDED, None, value)
+        if end.error is None:
+            log.info("job %s succeeded: %s", run.job_id, run.name)
+        else:
+            log.error("job %s failed: %s", run.job_id, self._shown(run, end.error))
+        return end
 
     def _enter(self, run: Running, function: Function | CronJob) -> dict[Any, Any]:
         """Set what a job sees around it; return arq's context for it."""
@@ -238,7 +258,10 @@ class Executor:
             return self._stopped(run, error)
         if isinstance(error, Retry) and self.retry_jobs:
             outcome = Outcome.SNOOZED if isinstance(error, Snooze) else Outcome.RETRIED
-            log.info("job %s runs again in %.2f s", run.job_id, (error.defer_score or 0) / 1000)
+            log.info(
+                "job %s asks in try %d to run again in %.2f s",
+                run.job_id, run.job_try, (error.defer_score or 0) / 1000,
+            )  # fmt: skip
             return self._again(outcome, run.job_try, error.defer_score or 0)
         if isinstance(error, (asyncio.CancelledError, RetryJob)) and self.retry_jobs:
             log.info("job %s was cancelled, and runs again", run.job_id)

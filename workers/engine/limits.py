@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
+from arq.connections import ArqRedis
 
 from service.queue.declaration import JobType
 from service.queue.entries import AGEING_MS
@@ -85,6 +86,19 @@ class RunScript(Protocol):
 
     async def __call__(self, script: str, keys: Sequence[str], args: Sequence[str | bytes]) -> Any:
         """Run it; when the reply was lost it may be sent again as it is."""
+
+
+def script_runner(client: ArqRedis) -> RunScript:
+    """Return what runs the script over a client's pool.
+
+    Not over the connection that wakes a worker: a job that a freed place calls must do that.
+    """
+
+    async def run(script: str, keys: Sequence[str], args: Sequence[str | bytes]) -> Any:
+        command = ("EVAL", script, len(keys), *keys, *args)
+        return await client.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py
+
+    return run
 
 
 class Limits:

@@ -30,6 +30,8 @@ SAFETY_POLL = 30.0
 """Seconds between two looks at an idle queue, should a wake-up get lost."""
 DRAIN_FOR_CRASHED = 30.0
 """Seconds for which nothing else is started, so that a job with crashes can run alone."""
+LOOK_FOR_CRASHED = 1.0
+"""Seconds between two looks at such a job while others run."""
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +95,11 @@ class Turns:
         self._bell.set()
 
     @property
+    def draining(self) -> bool:
+        """Whether this process is to run empty, for a job that must run alone."""
+        return time.monotonic() < self._drained_until
+
+    @property
     def lone(self) -> bool:
         """Whether a job runs here that must run alone; then it is the only one."""
         return len(self.runs) == 1 and next(iter(self.runs.values())).kind == "alone"
@@ -140,10 +147,10 @@ class Turns:
     def _room(self) -> int:
         """Return how many jobs to claim now."""
         worker = self._worker
-        if not self.hungry or self._must_not_join():
+        if not self.hungry or any(other.lone for other in self._in_this_process):
             return 0
-        if time.monotonic() < self._drained_until:
-            return 0 if self.runs else self._slots.room(self, 1)
+        if any(other.draining for other in self._in_this_process):
+            return self._slots.room(self, 1) if self.draining and self._nothing_runs() else 0
         wanted = LARGEST_BATCH
         if worker.burst and worker.max_burst_jobs >= 0:
             wanted = min(wanted, worker.max_burst_jobs - self.started_count - len(self._claimed))
@@ -152,12 +159,11 @@ class Turns:
             room = min(wanted, worker.prefetch - len(self._waiting))
         return max(room, 0)
 
-    def _must_not_join(self) -> bool:
-        """Whether a job runs in this process that must run alone."""
-        return any(other.lone for other in self._in_this_process)
+    def _nothing_runs(self) -> bool:
+        return not any(other.runs for other in self._in_this_process)
 
     async def _claim(self, room: int) -> None:
-        alone = not any(other.runs for other in self._in_this_process)
+        alone = self._nothing_runs()
         self.wakes.ate()
         taken = 0
         try:
@@ -184,15 +190,30 @@ class Turns:
         if now > self._undrained_until:
             self._drained_until = now + DRAIN_FOR_CRASHED
             self._undrained_until = now + 2 * DRAIN_FOR_CRASHED
-        self.wakes.feed()
+            self._loop.call_later(DRAIN_FOR_CRASHED, self.wakes.feed)
+        if self.draining and self._nothing_runs():
+            self.wakes.feed()
+        else:
+            self.wakes.hungry = self.draining
+            self._remind(self.broker.clock.now_ms() + LOOK_FOR_CRASHED * 1000)
 
     def _set_timer(self, due_ms: float | None) -> None:
         if self._due is not None:
             self._due.cancel()
         delay = SAFETY_POLL if self.broker.tracking else self._worker.poll_delay_s
         if due_ms is not None:
-            delay = min(delay, max(0.0, self.broker.clock.seconds_until(due_ms - 2)))
+            delay = min(delay, self._seconds_until(due_ms))
         self._due = self._loop.call_later(delay, self.wakes.feed)
+
+    def _remind(self, due_ms: float) -> None:
+        """Look again when a job is due that we queued ourselves: our own writes wake us not."""
+        delay = self._seconds_until(due_ms)
+        if self._due is None or self._loop.time() + delay < self._due.when():
+            self._set_timer(due_ms)
+
+    def _seconds_until(self, due_ms: float) -> float:
+        """Return when to claim what is due then; a claim takes what is due within 2 ms."""
+        return max(0.0, self.broker.clock.seconds_until(due_ms - 2))
 
     def _take_on(self, jobs: Sequence[Leased]) -> None:
         if jobs:
@@ -250,7 +271,10 @@ class Turns:
             worker.jobs_complete += 1
         elif end.outcome in (Outcome.RETRIED, Outcome.SNOOZED):
             worker.jobs_retried += 1
-        elif end.outcome is not Outcome.RELEASED:
+            self._remind(end.at_ms)
+        elif end.outcome is Outcome.RELEASED:
+            self._remind(end.at_ms)
+        else:
             worker.jobs_failed += 1
         if run.want is not None:
             self.outbox.later(self._free(run))
@@ -266,6 +290,9 @@ class Turns:
         if not self.runs:
             self._idle.set()
             self._bell.set()
+            for other in self._in_this_process:
+                if other.draining:
+                    other.wake()
 
     async def _free(self, run: Running) -> None:
         assert run.want is not None
@@ -285,6 +312,10 @@ class Turns:
                 await asyncio.sleep(0.25)
             else:
                 return answer
+
+    async def unmark(self, run: Running) -> None:
+        """Remove an abort mark that was meant for an earlier job of this id."""
+        await self.broker.unmark(run.job_id, run.mark)
 
     async def started(self, run: Running) -> None:
         """Write that a job with crashes begins, before it does."""

@@ -24,7 +24,7 @@ from workers.engine.health import HEALTH, check_health, memory_mib, settle_memor
 from workers.engine.identity import incarnation
 from workers.engine.leases import LeaseKeeper
 from workers.engine.ledger import Ledger
-from workers.engine.limits import Limits
+from workers.engine.limits import Limits, script_runner
 from workers.engine.slots import Slots
 from workers.engine.turns import Turns
 from workers.engine.writing import Writer
@@ -32,6 +32,7 @@ from workers.engine.writing import Writer
 _CRON_AHEAD = 0.5
 """Seconds before its time at which a tick is queued, deferred to its time."""
 _BEAT = 1.0
+_TEND_EVERY = 300.0
 _ENDING = 5.0
 """Seconds that cancelled jobs get to end."""
 
@@ -132,7 +133,11 @@ class Worker(arq.worker.Worker):
         keeper.start()
         if self.cron_jobs:  # before the first claim: a burst may be over after it
             await self._tick()
-        chores = [asyncio.create_task(self._beat(turns, keeper)), *self._cron_task()]
+        chores = [
+            asyncio.create_task(self._beat(turns, keeper)),
+            asyncio.create_task(self._tend(turns)),
+            *self._cron_task(),
+        ]
         serving = asyncio.create_task(turns.serve())
         stopping = asyncio.create_task(self._quiet.wait())
         try:
@@ -175,12 +180,7 @@ class Worker(arq.worker.Worker):
         )
         turns = Turns(self, incarnation())
 
-        async def run_script(script: str, keys: Sequence[str], args: Sequence[str | bytes]) -> Any:
-            # Not over the connection that wakes us: a job called by a freed limit must.
-            command = ("EVAL", script, len(keys), *keys, *args)
-            return await self.pool.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py
-
-        limits = Limits(run_script, self.queue_name)
+        limits = Limits(script_runner(self.pool), self.queue_name)
         executor = Executor(
             self.functions,
             self.ctx,
@@ -189,6 +189,7 @@ class Worker(arq.worker.Worker):
             hooks=(self.on_job_start, self.on_job_end, self.after_job_end),
             acquire=turns.acquire,
             started=turns.started,
+            unmark=turns.unmark,
             arm=turns.arm,
             job_timeout=self.job_timeout_s,
             max_tries=self.max_tries,
@@ -230,6 +231,15 @@ class Worker(arq.worker.Worker):
                 with contextlib.suppress(RedisError, OSError):  # said again next time
                     await self._tell_health(turns, keeper)
             await asyncio.sleep(_BEAT)
+
+    @staticmethod
+    async def _tend(turns: Turns) -> None:
+        """Every few minutes look after what stock clients leave behind."""
+        while True:
+            await asyncio.sleep(_TEND_EVERY)
+            offset = await turns.broker.tend(0)
+            while offset:
+                offset = await turns.broker.tend(offset)
 
     def _recycle_if_due(self, turns: Turns) -> None:
         worn = self._recycle_after is not None and turns.started_count >= self._recycle_after

@@ -72,7 +72,7 @@ class Writer:
     ) -> Ending:
         """Return a terminal ending with its result.
 
-        A result that cannot be written makes the job fail: it is done, and says what is wrong.
+        A result that cannot be written makes the job fail, and says what is wrong.
         """
         keep = self.keep_of(run.function)
         end = Ending(outcome, tries=run.job_try, keep_ms=keep, value=value, error=error)
@@ -82,11 +82,12 @@ class Writer:
         try:
             end.result = self._result(run, shown, finished_ms, success=error is None)
         except SerializationError as unwritable:
-            end.outcome = Outcome.FAILED if error is None else outcome
-            end.error = unwritable
+            if error is None:
+                end.outcome = Outcome.FAILED if run.job is None else Outcome.DEAD
+            end.error = error = unwritable
             end.result = self._result(run, unwritable, finished_ms, success=False)
         end.event = end.result if self._serializer is None else b""
-        if outcome is Outcome.DEAD and error is not None:
+        if end.outcome is Outcome.DEAD and error is not None:
             end.failure = self.failure(run, error)
         return end
 

@@ -44,7 +44,10 @@ for n = 1, jobs do
   end
 end
 if #ids > 0 then
-  if index then redis.call('ZCARD', index) end -- fails before the first write, or never
+  -- A key of another kind fails here, before the first write.
+  if index then redis.call('ZCARD', index) end
+  redis.call('HLEN', KEYS[1] .. ':claims')
+  redis.call('HLEN', KEYS[1] .. ':crashes')
   redis.call('ZADD', KEYS[1], unpack(scores))
   if index then redis.call('ZADD', index, unpack(indexed)) end
   redis.call('MSET', unpack(payloads))
@@ -53,5 +56,8 @@ if #ids > 0 then
   end
   -- A mark left by an abort of an earlier job of the same id must not stop this one.
   redis.call('ZREM', 'arq:abort', unpack(ids))
+  -- Nor is what happened to that one its fault; a stock worker leaves this behind.
+  redis.call('HDEL', KEYS[1] .. ':claims', unpack(ids))
+  redis.call('HDEL', KEYS[1] .. ':crashes', unpack(ids))
 end
 return replies

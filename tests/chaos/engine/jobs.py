@@ -7,7 +7,7 @@ BODIES = "tests.chaos.engine.bodies"
 FLAKY_TRIES = 3
 
 
-@job("chaos.work", queue=QUEUE, coroutine=f"{BODIES}.work", timeout=60)
+@job("chaos.work", queue=QUEUE, coroutine=f"{BODIES}.work")
 async def work(seconds: float = 0.0, text: str = "") -> int:
     """Sleep so long; return the run's id."""
     raise NotImplementedError

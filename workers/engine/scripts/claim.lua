@@ -22,6 +22,7 @@ local queue, incarnation, number = KEYS[1], ARGV[2], ARGV[3]
 local wanted, lease, pass_over = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[7])
 local alone, most_crashes = ARGV[8] == '1', tonumber(ARGV[9])
 local EARLY, MOST_LOOKED_AT, JUMP = 2, 1000, 500
+local AFTER = EARLY + 1 -- ms: visible only when the lease has ended, also to a call that is early
 local high, low = queue .. ':high', queue .. ':low'
 local claims, crashes_key = queue .. ':claims', queue .. ':crashes'
 local answer_key = queue .. ':call:' .. incarnation .. ':claim'
@@ -90,6 +91,8 @@ if last then
     end
     return answer('ok', 0)
   end
+  -- Left in a broken connection: nobody waits for what it would take.
+  if tonumber(last[1]) > tonumber(number) then return answer('ok', 0) end
 end
 if ARGV[6] ~= '' and math.abs(now - tonumber(ARGV[6])) > JUMP then return answer('jump', 0) end
 if call('EXISTS', queue .. ':paused') == 1 then return answer('paused', 0) end
@@ -177,7 +180,7 @@ if has_high and #taken < wanted and not closed then lease_indexed(high, wanted) 
 
 if #taken > 0 then
   local raised, owned = {}, {}
-  local ends = now + lease
+  local ends = now + lease + AFTER
   for i, id in ipairs(taken) do
     raised[2 * i - 1], raised[2 * i] = ends, id
     owned[2 * i - 1], owned[2 * i] = id, kinds[i] == 'alone' and token .. ':alone' or token
@@ -186,6 +189,9 @@ if #taken > 0 then
   call('ZADD', queue, 'XX', unpack(raised))
   if has_high then call('ZADD', high, 'XX', unpack(raised)) end
   if has_low then call('ZADD', low, 'XX', unpack(raised)) end
+  for i, id in ipairs(taken) do -- the next claim must know it too, should this worker die
+    if scores[i] == '1' then call('ZADD', 'arq:abort', 'NX', now, id) end
+  end
   call('SET', answer_key,
     cmsgpack.pack({ number, taken, scores, kinds, crash_counts }), 'PX', 60000)
 end

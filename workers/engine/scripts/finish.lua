@@ -17,9 +17,10 @@
 local call, pcall_redis = redis.call, redis.pcall -- a local is found faster than a field
 local queue, incarnation, number = KEYS[1], ARGV[2], ARGV[3]
 local cap, behind = tonumber(ARGV[4]), tonumber(ARGV[5])
-local FIRST, WIDTH, DAY, SLACK, RETRY_TTL = 6, 12, 86400000, 60000, 88400000
+local FIRST, WIDTH, DAY, SLACK, CALLS = 6, 12, 86400000, 60000, 8
 local high, low = queue .. ':high', queue .. ':low'
-local answer_key = queue .. ':call:' .. incarnation .. ':finish'
+-- Several calls of a worker are under way at a time, and all may have to be repeated.
+local answer_key = queue .. ':call:' .. incarnation .. ':finish:' .. number % CALLS
 local ENDS = { succeeded = true, failed = true, cancelled = true, dead = true }
 local AGAIN = { retried = true, snoozed = true, released = true }
 
@@ -47,6 +48,9 @@ if last then
   if last[1] == number then
     listen()
     return last[2]
+  elseif tonumber(last[1]) > tonumber(number) then -- left in a broken connection: nobody waits
+    for n = 1, jobs do codes[n] = 0 end
+    return codes
   end
 end
 
@@ -123,6 +127,7 @@ end
 local function queue_again(n, at)
   local id, outcome, again = ids[n], ARGV[at + 2], tonumber(ARGV[at + 3])
   if has_marks and call('ZSCORE', 'arq:abort', id) then return 2 end
+  if call('ZSCORE', queue, id) == '1' then return 2 end -- arq's abort, its mark still to come
   if expires(id, again, tonumber(ARGV[at + 5])) then return 3 end
   call('DEL', leases[n])
   call('HDEL', queue .. ':claims', id)
@@ -134,7 +139,8 @@ local function queue_again(n, at)
   end
   call('ZADD', queue, 'XX', again + later, id)
   if outcome == 'retried' then
-    pcall_redis('SET', 'arq:retry:' .. id, ARGV[at + 4], 'PX', RETRY_TTL)
+    -- For good: after arq's 88,400 s a job that was paused or waits for a day would start afresh.
+    pcall_redis('SET', 'arq:retry:' .. id, ARGV[at + 4])
     remember(id, ARGV[at + 9])
   end
   return 1

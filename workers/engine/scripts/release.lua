@@ -20,7 +20,9 @@ for n = 4, #ARGV do
   local holder = redis.call('GET', key)
   if holder and string.sub(holder, 1, #base + 1) == base .. '.' then
     redis.call('DEL', key)
-    redis.call('ZADD', queue, 'XX', now, id)
+    if redis.call('ZSCORE', queue, id) ~= '1' then -- arq's abort under way: the claim must see it
+      redis.call('ZADD', queue, 'XX', now, id)
+    end
     for _, index in ipairs({ queue .. ':high', queue .. ':low' }) do
       redis.call('ZADD', index, 'XX', now, id)
     end

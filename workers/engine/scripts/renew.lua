@@ -13,6 +13,7 @@ if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
+local ends = now + lease + 3 -- ms as in claim.lua: visible only when the lease has ended
 local codes = {}
 local gone = redis.call('EXISTS', queue .. ':gone:' .. string.match(incarnation, '^[^.]*')) == 1
 local indexes = {}
@@ -36,8 +37,8 @@ for n = 4, #ARGV, 3 do
     codes[#codes + 1] = 0
   else
     redis.call('SET', key, token, 'PX', lease)
-    redis.call('ZADD', queue, 'XX', now + lease, id)
-    for _, index in ipairs(indexes) do redis.call('ZADD', index, 'XX', now + lease, id) end
+    redis.call('ZADD', queue, 'XX', ends, id)
+    for _, index in ipairs(indexes) do redis.call('ZADD', index, 'XX', ends, id) end
     codes[#codes + 1] = redis.call('ZSCORE', 'arq:abort', id) and 2 or 1
   end
 end
