@@ -3,7 +3,6 @@
 import asyncio
 import re
 import signal
-import sys
 
 import arq.worker
 import pytest
@@ -182,8 +181,8 @@ async def test_a_given_health_key(bench: Bench) -> None:
     await bench.redis.delete("my:health")
 
 
-async def test_installing_changes_one_name(client: QueueClient, valkey_socket_url: str) -> None:
-    """What a program imported before `install` stays arq's own, and works."""
+async def test_arqs_own_class_stays_as_it_is(client: QueueClient, valkey_socket_url: str) -> None:
+    """What a program imported before `install` is arq's own, and works beside ours."""
     pool = ConnectionPool.from_url(valkey_socket_url)
     redis = ArqRedis(pool, *JSON)
     job = await redis.enqueue_job("add", 1)
@@ -198,6 +197,3 @@ async def test_installing_changes_one_name(client: QueueClient, valkey_socket_ur
 def bench_name(code: str) -> str:
     """Return what the jobs of a program sign with."""
     return {STOCK: "stock", OURS: "ours"}[code]
-
-
-assert sys.version_info >= (3, 11)

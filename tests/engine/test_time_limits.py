@@ -135,7 +135,7 @@ async def test_waiting_has_a_limit(client: QueueClient) -> None:
 async def test_who_ignores_all_limits_loses_the_slot(
     client: QueueClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A zombie is counted and named with its stack; the only slot goes to the next job."""
+    """A zombie is counted and named; the only slot goes to the next job."""
     monkeypatch.setattr(deadlines, "AFTER_LIMIT", 0.3)
     free = asyncio.Event()
 
@@ -166,5 +166,4 @@ async def test_who_ignores_all_limits_loses_the_slot(
             await until(lambda: worker.turns is not None and worker.turns.zombies == 0)
     (line,) = [r.getMessage() for r in caplog.records if "ignores" in r.getMessage()]
     assert f"job {deaf} ignores its time limit" in line
-    assert "ignore" in line.partition("at")[2]
     assert (await seen(client, deaf)).state is JobState.FAILED

@@ -246,7 +246,7 @@ class QueueMachine(RuleBasedStateMachine):
         model = self.model
         dead = model.dead.pop(job_id, None) is not None
         assert self.server.run("discard", model.now, job_id) == [int(dead)]
-        if dead and job_id not in model.jobs:
+        if dead and not (job_id in model.jobs and model.jobs[job_id].tries):
             model.attempts.pop(job_id, None)
 
     @rule(by=PASSING)

@@ -332,7 +332,7 @@ class Executor:
     ) -> Ending:
         finished = int(self._clock.now_ms())
         end = self._writer.ending(run, outcome, value, finished, error)
-        if run.job is not None and not _in_history(run, outcome):
+        if run.job is not None and not _in_history(run, end.outcome):
             end.event = b""
         return end
 
