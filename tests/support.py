@@ -18,7 +18,7 @@ from service.config import Settings
 from service.embedded.account import server_account
 from service.runtime import Runtime
 from workers import maintenance, process, publishing
-from workers.engine import Worker
+from workers.engine import LEDGER, Worker
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
@@ -135,7 +135,7 @@ class Installation:
                 "on_startup": None,
                 "on_shutdown": None,
                 "cron_jobs": None,
-                "ctx": {"runtime": self.runtime, "ledger": process.JobRecords(self.runtime)},
+                "ctx": {"runtime": self.runtime, LEDGER: process.JobRecords(self.runtime)},
                 "burst": True,
                 "handle_signals": False,
                 **overrides,

@@ -15,7 +15,7 @@ from service.monitoring import queries as monitoring
 from service.queue import JobType, QueueClient
 from service.queue.codec import deserialize, serialize
 from service.runtime import Runtime, open_queue, open_runtime
-from workers.engine import Context, Finished, install
+from workers.engine import LEDGER, Context, Finished, install
 
 install()
 
@@ -45,7 +45,7 @@ async def startup(ctx: Context) -> None:
         async with runtime.unit_of_work() as uow:
             await accounts.check_keys(uow.session, runtime.keyring)
         ctx["runtime"] = runtime
-        ctx["ledger"] = JobRecords(runtime)
+        ctx[LEDGER] = JobRecords(runtime)
         ctx["close"] = stack.pop_all().aclose
     log.info("worker ready")
 

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from redis.asyncio import ConnectionPool
+from arq.connections import ArqRedis
+from redis.asyncio import BlockingConnectionPool, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import AuthenticationError, RedisError
@@ -71,7 +72,10 @@ def connect(
     scheme, _, rest = url.partition("://")
     _check(url, scheme)
     try:
-        pool = ConnectionPool.from_url(
+        # With a limit of connections, who finds none free waits for one.
+        limited = "max_connections" in parse_qs(urlsplit(url).query)
+        kind = BlockingConnectionPool if limited else ConnectionPool
+        pool = kind.from_url(
             f"{_SCHEMES[scheme]}://{rest}",
             retry=_Retry(ExponentialBackoff(cap=2, base=0.1), retries),
             retry_on_error=[RedisConnectionError, RedisTimeoutError, OSError],
@@ -88,7 +92,7 @@ def connect(
     return client
 
 
-async def verify(client: QueueClient) -> list[str]:
+async def verify(client: ArqRedis) -> list[str]:
     """Ask the server whether it can hold queues; return warnings, each a sentence.
 
     Raises Unavailable when it does not answer, ConfigurationError when it refuses the password, is

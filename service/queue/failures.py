@@ -33,7 +33,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def describe(error: BaseException) -> Failure:
     """Write an exception down; the cause of arq's own serialisation errors joins the message."""
-    message = str(error)
+    message = text_of(error)
     arguments = _arguments(error)
     if isinstance(error, SerializationError) and error.__cause__ is not None:
         message = f"{message}: {error.__cause__}"
@@ -76,6 +76,14 @@ def rebuild(failure: Failure) -> Exception | asyncio.CancelledError:
     if failure.traceback:
         error.add_note(f"Raised in the worker:\n{failure.traceback}")
     return error
+
+
+def text_of(error: BaseException) -> str:
+    """Return an error's text; what is wrong instead, if it cannot be had."""
+    try:
+        return str(error)
+    except Exception as unkind:  # noqa: BLE001 - the class is the user's
+        return f"<its text cannot be had: {type(unkind).__name__}>"
 
 
 def _type_name(kind: type[BaseException]) -> str:

@@ -92,6 +92,3 @@ def both(reason: str) -> list[Any]:
     """Return parameters for `kind` of a test that arq passes and we, by a known fault, fail."""
     mark = pytest.mark.xfail(strict=True, reason=f"engine: {reason}")
     return ["arq", pytest.param("ours", marks=mark)]
-
-
-UNWOKEN = both("a job that a worker queues again does not wake it; turns.py sets no timer for it")

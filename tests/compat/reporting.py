@@ -7,11 +7,15 @@ import asyncio
 import json
 import logging
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import arq.worker
+import sentry_sdk
 from arq import Retry, cron
 from redis.asyncio import ConnectionPool
+from sentry_sdk.envelope import Envelope
+from sentry_sdk.integrations.arq import ArqIntegration
+from sentry_sdk.transport import Transport
 
 from service.queue import QueueClient, RetryPolicy, job, queue_key
 from service.queue.codec import deserialize, serialize
@@ -61,6 +65,16 @@ def connect() -> QueueClient:
     return QueueClient(ConnectionPool.from_url(f"unix://{SOCKET}"))
 
 
+class Collected(Transport):
+    """Keeps events instead of sending them."""
+
+    events: ClassVar[list[Any]] = []
+
+    def capture_envelope(self, envelope: Envelope) -> None:
+        """Keep the events of an envelope."""
+        self.events += [item.payload.json for item in envelope.items if item.type == "event"]
+
+
 class Settings:
     """Two declared jobs and a cron job."""
 
@@ -86,19 +100,6 @@ def work(way: str) -> None:
 
 def main(way: str) -> None:
     """Initialise Sentry without a network, work, and print what it would have sent."""
-    import sentry_sdk  # noqa: PLC0415 - only here: it changes arq
-    from sentry_sdk.integrations.arq import ArqIntegration  # noqa: PLC0415
-    from sentry_sdk.transport import Transport  # noqa: PLC0415
-
-    class Collected(Transport):
-        """Keeps events instead of sending them."""
-
-        events: list[Any] = []
-
-        def capture_envelope(self, envelope: Any) -> None:
-            """Keep the events of an envelope."""
-            self.events += [item.payload.json for item in envelope.items if item.type == "event"]
-
     logging.basicConfig(level=logging.INFO)
     sentry_sdk.init(
         "http://key@127.0.0.1:1/1",

@@ -9,7 +9,7 @@ from arq import Retry, func
 from arq.jobs import Job, JobStatus
 from arq.worker import JobExecutionFailed, RetryJob
 
-from tests.compat.bench import PICKLE, UNWOKEN, Bench, both
+from tests.compat.bench import PICKLE, Bench, both
 from tests.compat.test_clients import Ctx, add, bench_function, sent
 
 pytestmark = pytest.mark.asyncio
@@ -56,7 +56,6 @@ async def test_how_long_results_stay(
     assert found == expected or (expected > 0 and expected - 2_000 < found <= expected)
 
 
-@pytest.mark.parametrize("kind", UNWOKEN)
 async def test_retry_runs_again(bench: Bench) -> None:
     """`Retry` runs a job again, and each run knows which try it is."""
     tries = []
@@ -74,7 +73,6 @@ async def test_retry_runs_again(bench: Bench) -> None:
     assert await bench.redis.exists(f"arq:retry:{job.job_id}") == 0
 
 
-@pytest.mark.parametrize("kind", UNWOKEN)
 async def test_retry_waits(bench: Bench) -> None:
     """`Retry(defer=...)` waits so long; meanwhile the job is deferred."""
     starts = []
@@ -94,7 +92,6 @@ async def test_retry_waits(bench: Bench) -> None:
     assert 0.29 <= starts[1] - starts[0] < 1
 
 
-@pytest.mark.parametrize("kind", UNWOKEN)
 @pytest.mark.parametrize(("own", "runs"), [({}, 3), ({"max_tries": 2}, 2)])
 async def test_tries_are_limited(bench: Bench, own: dict[str, int], runs: int) -> None:
     """`max_tries`, of the function or else of the worker."""
@@ -112,7 +109,6 @@ async def test_tries_are_limited(bench: Bench, own: dict[str, int], runs: int) -
     assert (worker.jobs_retried, worker.jobs_failed) == (runs, 1)
 
 
-@pytest.mark.parametrize("kind", UNWOKEN)
 @pytest.mark.parametrize("error", [RetryJob, asyncio.CancelledError])
 async def test_a_cancelled_run_is_repeated(bench: Bench, error: type[BaseException]) -> None:
     """RetryJob and a CancelledError that nobody asked for run the job again."""

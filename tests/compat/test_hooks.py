@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from arq import Retry
 
-from tests.compat.bench import UNWOKEN, Bench
+from tests.compat.bench import Bench
 from tests.compat.test_clients import Ctx, add, bench_function, sent
 
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.mark.parametrize("kind", UNWOKEN)
 async def test_what_a_job_is_told(bench: Bench) -> None:
     """`ctx`: what the caller and on_startup put there, the pool, and the four facts of the job."""
     seen: list[Ctx] = []
@@ -43,7 +42,6 @@ async def test_what_a_job_is_told(bench: Bench) -> None:
     assert seen[0]["score"] == info.score
 
 
-@pytest.mark.parametrize("kind", UNWOKEN)
 async def test_hooks_in_their_order(bench: Bench) -> None:
     """Startup, then for each run start, body, end, recorded; shutdown when it is closed."""
     order: list[str] = []

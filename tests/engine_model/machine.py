@@ -244,9 +244,11 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(job_id=IDS)
     def discard(self, job_id: str) -> None:
         model = self.model
+        if job_id in model.jobs:  # its errors would become those of the new job, and stay behind
+            return
         dead = model.dead.pop(job_id, None) is not None
         assert self.server.run("discard", model.now, job_id) == [int(dead)]
-        if dead and not (job_id in model.jobs and model.jobs[job_id].tries):
+        if dead:
             model.attempts.pop(job_id, None)
 
     @rule(by=PASSING)

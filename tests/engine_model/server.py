@@ -64,7 +64,7 @@ class Server:
     def run(self, name: str, now: int, *arguments: Any, keys: Sequence[str] = (QUEUE,)) -> Any:
         """Run a script of either side; raises redis-py's errors."""
         text = self._texts.setdefault(name, text_of(name))
-        return self.redis.eval(text, len(keys), *keys, now, *arguments)
+        return self.redis.eval(text, len(keys), *keys, str(now), *arguments)
 
     def send(self, *command: str | int | bytes) -> Any:
         """Send any command."""

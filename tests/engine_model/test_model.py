@@ -16,8 +16,8 @@ STEPS = int(os.environ.get("ENGINE_MODEL_STEPS", "40"))
 
 def test_no_history_breaks_an_invariant(valkey_socket_url: str) -> None:
     """M1 to M8 and M10 hold after every step; M10 and the absence of leaks at the end."""
-    run_state_machine_as_test(  # type: ignore[no-untyped-call] # hypothesis
-        lambda: QueueMachine(valkey_socket_url),
+    run_state_machine_as_test(
+        lambda: QueueMachine(valkey_socket_url),  # type: ignore[arg-type] # hypothesis only calls it
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,

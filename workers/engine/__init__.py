@@ -6,12 +6,13 @@ every WorkerSettings imports.
 
 from workers.engine.cron import cron_jobs
 from workers.engine.functions import Context, run
-from workers.engine.ledger import Finished, Ledger
+from workers.engine.ledger import LEDGER, Finished, Ledger
 from workers.engine.outcomes import Snooze, snooze
 from workers.engine.processes import run_in_process
 from workers.engine.worker import Worker, install
 
 __all__ = [
+    "LEDGER",
     "Context",
     "Finished",
     "Ledger",

@@ -57,6 +57,9 @@ class Claimed(NamedTuple):
     jobs: list[Leased]
     due_ms: float | None
     held: int
+    """Jobs passed over because they must run alone."""
+    more: bool
+    """Whether there are others that it did not look at."""
 
 
 class Held(NamedTuple):
@@ -167,7 +170,8 @@ class Broker:
         if leased and time.monotonic() - begun > self._lease:
             log.warning("a claim was answered after its lease had ended; nothing of it is started")
             leased = []
-        return Claimed(status, leased, float(due) if due else None, held)
+        more = self._pass_over > 0 or any(job.kind == "alone" for job in leased)
+        return Claimed(status, leased, float(due) if due else None, held, more)
 
     async def finish(self, endings: Sequence[tuple[Held, float, Ending]]) -> list[int]:
         """Write outcomes of at most `LARGEST_BATCH` jobs, each with its score before the claim.
@@ -269,15 +273,16 @@ class Broker:
         Raises AuthenticationError and what else says that it never will.
         """
         async with self._connecting:
-            pause = _FIRST_PAUSE
+            pause, warned = _FIRST_PAUSE, False
             while not self.connected:
                 try:
                     self._link = await self._open()
                 except AuthenticationError:
                     raise
                 except (RedisError, OSError) as error:
-                    if pause == _LONGEST_PAUSE / 2:
+                    if pause == _LONGEST_PAUSE and not warned:
                         log.warning("no connection to Redis, trying on: %s", error)
+                        warned = True
                     pause = min(pause * 2, _LONGEST_PAUSE)
                     await asyncio.sleep(pause)
             assert self._link is not None

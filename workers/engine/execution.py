@@ -18,12 +18,13 @@ from arq.worker import Function, JobExecutionFailed, Retry, RetryJob
 from service.kit.context import LOG_FIELDS
 from service.queue import JobState
 from service.queue.errors import DecodeError
+from service.queue.failures import text_of
 from service.queue.headers import HEADERS
 from service.queue.instants import from_ms
 from workers.engine.clock import ServerClock
 from workers.engine.ending import Ending, Outcome
 from workers.engine.functions import JobFunction
-from workers.engine.ledger import Finished, Ledger
+from workers.engine.ledger import LEDGER, Finished, Ledger
 from workers.engine.limits import Answer, Skip, Wait, wants_of
 from workers.engine.outcomes import Snooze
 from workers.engine.running import CURRENT, Running, Stop
@@ -31,7 +32,7 @@ from workers.engine.writing import Writer, cancelled, described
 
 MARK_SKEW_MS = 600_000
 """A cancellation this much older than the job it names was meant for an earlier one (rule 11)."""
-UNKNOWN_DELAY_MS = (1_000, 60_000)
+UNKNOWN_DELAY_MS = (1_000, 5_000)
 """First and longest wait of a job that this worker has no function for; it doubles."""
 _MOST_UNKNOWN = 10_000
 
@@ -168,6 +169,7 @@ class Executor:
             return self._failed(run, JobExecutionFailed(f"max {tries} retries exceeded"), dead=True)
         if run.job is not None and (run.job.rate or run.job.concurrency):
             try:
+                run.job.signature.bind(*run.args, **run.kwargs)
                 run.want = wants_of(run.job, run.job_id, run.token, self._by_name(run))
             except TypeError as error:  # the arguments are not the function's
                 return self._failed(run, error, dead=True)
@@ -191,7 +193,9 @@ class Executor:
             if self._on_start is not None:
                 await self._on_start(ctx)
             value = await function.coroutine(ctx, *run.args, **run.kwargs)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the record of it is the point
+        except BaseException as error:  # sys.exit() in a job must not end the worker
+            if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
+                raise
             run.body = False
             end = self._raised(run, error)
         else:
@@ -206,7 +210,7 @@ class Executor:
             except Exception as error:  # a hook is the user's code
                 log.exception("on_job_end failed")
                 end = self._raised(run, error)
-        if "ledger" in self._ctx:
+        if LEDGER in self._ctx:
             end = await self._recorded(run, end)
         return end, ctx
 
@@ -322,7 +326,7 @@ class Executor:
     @staticmethod
     def _shown(run: Running, error: BaseException) -> str:
         kind = type(error).__name__
-        return kind if run.job and run.job.sensitive else f"{kind}: {error}"
+        return kind if run.job and run.job.sensitive else f"{kind}: {text_of(error)}"
 
     def _again(self, outcome: Outcome, tries: int, delay_ms: float) -> Ending:
         return Ending(outcome, at_ms=int(self._clock.now_ms() + delay_ms), tries=tries)
@@ -338,7 +342,7 @@ class Executor:
 
     async def _recorded(self, run: Running, end: Ending) -> Ending:
         """Hand a terminal ending to the ledger before Redis forgets the job."""
-        ledger: Ledger | None = self._ctx.get("ledger")
+        ledger: Ledger | None = self._ctx.get(LEDGER)
         if ledger is None or end.outcome not in _STATES or not _in_history(run, end.outcome):
             return end
         try:

@@ -20,6 +20,8 @@ from workers.engine.running import Running, Stop
 
 STALLED = 70
 """Exit code of a process whose event loop stood still for too long."""
+_STOPS = {0: Stop.LOST, 2: Stop.CANCELLED}
+"""What renew.lua's codes mean for a run."""
 _LIMITS = Script.of(LIMITS_SCRIPT)
 _BLOCKED = 1.0
 """Seconds between two beats of the loop, beyond one second, that are worth a warning."""
@@ -119,8 +121,8 @@ class LeaseKeeper:
         held: list[Held] = [run.held for run in runs]
         codes = await renew(link.script, self._queue, self._incarnation, self._lease, held)
         for run, code in zip(runs, codes, strict=True):
-            if code != 1 and not run.ended:
-                why = Stop.CANCELLED if code else Stop.LOST
+            if code in _STOPS and not run.ended:
+                why = _STOPS[code]
                 self._main.call_soon_threadsafe(self._told, run, why)
         wants: list[Want] = [run.want for run in runs if run.want is not None]
         for start in range(0, len(wants), LARGEST_BATCH):

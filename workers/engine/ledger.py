@@ -35,8 +35,12 @@ class Finished:
         return "".join(traceback.format_exception(self.error)) if self.error else None
 
 
+LEDGER = "almanac.ledger"
+"""Where a worker's context holds its ledger."""
+
+
 class Ledger(Protocol):
-    """Keeps ends of jobs; found in a worker's context under `ledger`."""
+    """Keeps ends of jobs; `on_startup` may put it into the context under `LEDGER`."""
 
     async def record(self, end: Finished) -> bool:
         """Keep this end; return whether it keeps a dead job too, so that Redis need not.

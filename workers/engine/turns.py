@@ -176,7 +176,7 @@ class Turns:
             log.error("this worker was declared dead by its supervisor; it stops")
             self._worker.handle_sig(signal.SIGTERM)
             return
-        more = taken >= min(room, LARGEST_BATCH) or claimed.status == "jump"
+        more = claimed.more or taken >= room or claimed.status == "jump"
         self.wakes.digest(found=taken > 0, more=more)
         self._set_timer(claimed.due_ms)
         if claimed.held:
@@ -241,10 +241,11 @@ class Turns:
         ctx: dict[Any, Any] | None = None
         try:
             end, ctx = await self._executor.execute(run)
-        except (Exception, asyncio.CancelledError):  # our own error: the job runs again elsewhere
-            if not run.ended and run.stop is None:
-                log.exception("job %s could not be run", run.job_id)
-            end = Ending(Outcome.RELEASED, at_ms=int(self.broker.clock.now_ms() + 1000))
+        except asyncio.CancelledError:  # before its code began
+            end = Ending(Outcome.RELEASED, at_ms=int(self.broker.clock.now_ms()))
+        except Exception:  # an error of ours; the job is kept, and does not come back for ever
+            log.exception("job %s could not be run", run.job_id)
+            end = Ending(Outcome.DEAD, tries=run.job_try)
         self._end(run, end, ctx)
 
     def _end(self, run: Running, end: Ending, ctx: dict[Any, Any] | None) -> None:

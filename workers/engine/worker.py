@@ -18,12 +18,13 @@ import arq.worker
 from arq.connections import ArqRedis, create_pool
 from redis.exceptions import RedisError
 
+from service.queue import verify
 from service.queue.codec import deserialize, serialize
 from workers.engine.execution import Executor
 from workers.engine.health import HEALTH, check_health, memory_mib, settle_memory
 from workers.engine.identity import incarnation
 from workers.engine.leases import LeaseKeeper
-from workers.engine.ledger import Ledger
+from workers.engine.ledger import LEDGER, Ledger
 from workers.engine.limits import Limits, script_runner
 from workers.engine.slots import Slots
 from workers.engine.turns import Turns
@@ -51,7 +52,7 @@ class Worker(arq.worker.Worker):
         loop_stall_limit: seconds that the event loop may stand still before the process ends.
         recycle_after: jobs after which this worker stops, to be replaced.
         recycle_above: MiB of memory above which it does.
-        ledger: keeps what must outlive Redis; else the context's `ledger`, if there is one.
+        ledger: keeps what must outlive Redis; else the context's, if `on_startup` sets one.
         slots: shared with the workers of other queues in this process.
     """
 
@@ -101,7 +102,7 @@ class Worker(arq.worker.Worker):
         self.job_tasks = self.tasks
         self.turns: Turns | None = None
         if ledger is not None:
-            self.ctx["ledger"] = ledger
+            self.ctx[LEDGER] = ledger
 
     @property
     def grace(self) -> float:
@@ -130,6 +131,8 @@ class Worker(arq.worker.Worker):
             told=turns.told,
         )
         await turns.broker.connect()
+        for warning in await verify(self.pool):
+            log.warning("%s", warning)
         keeper.start()
         if self.cron_jobs:  # before the first claim: a burst may be over after it
             await self._tick()

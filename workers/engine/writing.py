@@ -12,6 +12,8 @@ from service.queue.errors import DecodeError
 from workers.engine.ending import Ending, Outcome
 from workers.engine.running import Running
 
+UNREADABLE = Record("<unknown>", [], {}, 0)
+
 
 class Writer:
     """Reads payloads and writes results: as JSON, or by the functions given to the worker.
@@ -85,7 +87,7 @@ class Writer:
             if error is None:
                 end.outcome = Outcome.FAILED if run.job is None else Outcome.DEAD
             end.error = error = unwritable
-            end.result = self._result(run, unwritable, finished_ms, success=False)
+            end.result = self._bare_result(run, unwritable, finished_ms)
         end.event = end.result if self._serializer is None else b""
         if end.outcome is Outcome.DEAD and error is not None:
             end.failure = self.failure(run, error)
@@ -96,8 +98,18 @@ class Writer:
         """Return the failure of one try."""
         return serialize_failure(run.name, error)
 
+    def _bare_result(self, run: Running, error: SerializationError, finished_ms: int) -> bytes:
+        """Return the result that says why there is none; without the arguments if need be."""
+        try:
+            return self._result(run, error, finished_ms, success=False)
+        except SerializationError:
+            record = run.record or UNREADABLE
+            run.record = Record(record.function, [], {}, record.enqueued_ms)
+            run.args, run.kwargs = (), {}
+            return self._result(run, error, finished_ms, success=False)
+
     def _result(self, run: Running, value: object, finished_ms: int, *, success: bool) -> bytes:
-        record = run.record or Record("<unknown>", [], {}, 0)
+        record = run.record or UNREADABLE
         started = run.started_ms or finished_ms
         if self._serializer is None:
             return serialize_outcome(

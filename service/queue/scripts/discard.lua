@@ -12,9 +12,8 @@ for n = 2, #ARGV do
   replies[n - 1] = redis.call('ZREM', queue .. ':dead', id)
   if replies[n - 1] == 1 then
     redis.call('HDEL', queue .. ':dead:jobs', id)
-    -- A job of the same id that is queued now may have tries of its own.
-    local again = redis.call('ZSCORE', queue, id) and redis.call('EXISTS', 'arq:retry:' .. id) == 1
-    if not again then redis.call('DEL', queue .. ':attempts:' .. id) end
+    -- A job of the same id that is queued now has tries of its own.
+    if not redis.call('ZSCORE', queue, id) then redis.call('DEL', queue .. ':attempts:' .. id) end
   end
 end
 return replies

@@ -37,23 +37,29 @@ end
 local now = math.floor(now_us / 1000)
 local horizon = now + EARLY
 local token = incarnation .. ':' .. number
-local has_high = call('EXISTS', high) == 1
-local has_low = call('EXISTS', low) == 1
+-- Asked in a way that a key of another kind fails here, before the first write.
+local has_high, has_low = call('ZCARD', high) > 0, call('ZCARD', low) > 0
+local has_marks = call('ZCARD', 'arq:abort') > 0
 
 local taken, scores, kinds, crash_counts = {}, {}, {}, {}
 local seen, looked_at, held, closed = {}, 0, 0, false
 
+-- A key of another kind is as good as none: failing here would close the queue for everybody.
+local function value(key)
+  local found = redis.pcall('GETEX', key)
+  return type(found) == 'string' and found
+end
+
 local function describe(reply)
   if #taken == 0 then return end
-  local marks = call('EXISTS', 'arq:abort') == 1
-    and call('ZMSCORE', 'arq:abort', unpack(taken))
+  local marks = has_marks and call('ZMSCORE', 'arq:abort', unpack(taken))
   for i, id in ipairs(taken) do
     local mark = marks and marks[i] or ''
     if scores[i] == '1' then mark = '0' end
     reply[#reply + 1] = id
     reply[#reply + 1] = scores[i]
-    reply[#reply + 1] = call('GETEX', 'arq:job:' .. id)
-    reply[#reply + 1] = call('GETEX', 'arq:retry:' .. id) or '0'
+    reply[#reply + 1] = value('arq:job:' .. id)
+    reply[#reply + 1] = value('arq:retry:' .. id) or '0'
     reply[#reply + 1] = mark
     reply[#reply + 1] = crash_counts[i]
     reply[#reply + 1] = kinds[i]
@@ -100,6 +106,14 @@ if call('EXISTS', queue .. ':paused') == 1 then return answer('paused', 0) end
 -- Lease one id, unless somebody holds it; decide whether its crashes let it run beside others.
 local function lease_one(id, score, left, crashes)
   if not call('SET', 'arq:in-progress:' .. id, token, 'NX', 'PX', lease) then return end
+  if score == '1' and not call('GETEX', 'arq:job:' .. id) then
+    -- arq's abort of a job that ended between its two commands: there is nothing left to cancel.
+    call('ZREM', queue, id)
+    call('DEL', 'arq:in-progress:' .. id)
+    call('ZREM', 'arq:abort', id)
+    call('HDEL', claims, id)
+    return
+  end
   if left and string.sub(left, -6) ~= ':alone' then
     crashes = call('HINCRBY', crashes_key, id, 1)
   end

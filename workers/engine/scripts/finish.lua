@@ -66,12 +66,11 @@ end
 for _, hash in ipairs({ ':claims', ':crashes', ':counts', ':dead:jobs' }) do
   call('HLEN', queue .. hash) -- a key of another kind fails here, before the first write
 end
-for _, set in ipairs({ '', ':high', ':low', ':dead' }) do call('ZCARD', queue .. set) end
+for _, set in ipairs({ '', ':dead' }) do call('ZCARD', queue .. set) end
 local holders = call('MGET', unpack(leases))
 local claims -- read when a lease has ended
-local has_marks = call('EXISTS', 'arq:abort') == 1
-local has_high = call('EXISTS', high) == 1
-local has_low = call('EXISTS', low) == 1
+local has_marks = call('ZCARD', 'arq:abort') > 0
+local has_high, has_low = call('ZCARD', high) > 0, call('ZCARD', low) > 0
 
 -- Whose the job is: 1 the caller's, 0 not, 4 nobody's any more.
 local function holder(n, token, sha)
@@ -108,7 +107,8 @@ end
 local function finish(n, at)
   local id, outcome = ids[n], ARGV[at + 2]
   if outcome == 'dead' then
-    local payload = call('GETEX', 'arq:job:' .. id) or ''
+    local payload = pcall_redis('GETEX', 'arq:job:' .. id)
+    if type(payload) ~= 'string' then payload = '' end
     local kept = pcall_redis('HSET', queue .. ':dead:jobs', id, payload)
     if type(kept) == 'table' and kept.err then return 5 end
     pcall_redis('ZADD', queue .. ':dead', now, id)

@@ -12,12 +12,15 @@ if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
+for _, set in ipairs({ '', ':high', ':low' }) do
+  redis.call('ZCARD', queue .. set) -- a key of another kind fails here, before the first write
+end
 redis.call('SET', queue .. ':gone:' .. base, '1', 'PX', ARGV[3])
 local released = 0
 for n = 4, #ARGV do
   local id = ARGV[n]
   local key = 'arq:in-progress:' .. id
-  local holder = redis.call('GET', key)
+  local holder = redis.call('MGET', key)[1] -- false also for a key of another kind
   if holder and string.sub(holder, 1, #base + 1) == base .. '.' then
     redis.call('DEL', key)
     if redis.call('ZSCORE', queue, id) ~= '1' then -- arq's abort under way: the claim must see it
