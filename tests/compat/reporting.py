@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import arq.worker
 import sentry_sdk
 from arq import Retry, cron
+from arq.typing import WorkerSettingsBase
 from redis.asyncio import ConnectionPool
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.integrations.arq import ArqIntegration
@@ -72,10 +73,10 @@ class Collected(Transport):
 
     def capture_envelope(self, envelope: Envelope) -> None:
         """Keep the events of an envelope."""
-        self.events += [item.payload.json for item in envelope.items if item.type == "event"]
+        self.events.extend(item.payload.json for item in envelope.items if item.type == "event")
 
 
-class Settings:
+class Settings(WorkerSettingsBase):
     """Two declared jobs and a cron job."""
 
     functions = (run(explode, explode_now), run(calm, calm_down))

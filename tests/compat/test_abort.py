@@ -6,7 +6,7 @@ import pytest
 
 from service.queue import JobState, QueueClient, inspect
 from tests.compat.bench import Bench
-from tests.compat.test_clients import Ctx, add, bench_function, sent
+from tests.compat.test_clients import Ctx, add, named, sent
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.parametrize("kind", ["ours"])]
 TIMES = 100
@@ -20,7 +20,7 @@ async def test_a_deferred_job_that_is_aborted_never_runs(bench: Bench, client: Q
         runs.append(ctx["job_id"])
 
     for first in range(0, TIMES, 10):  # few for each worker: many futile wake-ups make it slower
-        async with bench.serving([bench_function(act)]) as worker:
+        async with bench.serving([named(act)]) as worker:
             for number in range(first, first + 10):
                 job = await sent(bench, "act", _job_id=f"week{number}", _defer_by=7 * 86_400)
                 assert await job.abort(timeout=5, poll_delay=0.002)
@@ -54,7 +54,7 @@ async def test_abort_needs_no_setting(bench: Bench) -> None:
         running.set()
         await asyncio.sleep(60)
 
-    async with bench.serving([bench_function(wait)], allow_abort_jobs=False):
+    async with bench.serving([named(wait)], allow_abort_jobs=False):
         job = await sent(bench, "wait")
         await asyncio.wait_for(running.wait(), 5)
         assert await job.abort(timeout=5, poll_delay=0.01)
@@ -70,7 +70,7 @@ async def test_many_running_jobs_are_aborted_at_once(bench: Bench) -> None:
         await asyncio.sleep(seconds)
         return "done"
 
-    async with bench.serving([bench_function(wait)], max_jobs=40):
+    async with bench.serving([named(wait)], max_jobs=40):
         spared = [await sent(bench, "wait", 0.5) for _ in range(20)]
         jobs = [await sent(bench, "wait", 60) for _ in range(20)]
         async with asyncio.timeout(5):

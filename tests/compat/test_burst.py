@@ -11,7 +11,7 @@ from arq.connections import RedisSettings
 from arq.worker import FailedJobs
 
 from tests.compat.bench import Bench
-from tests.compat.test_clients import Ctx, add, bench_function, fail, sent
+from tests.compat.test_clients import Ctx, add, fail, named, sent
 
 pytestmark = pytest.mark.asyncio
 
@@ -34,7 +34,7 @@ async def test_a_burst_runs_what_its_jobs_send(bench: Bench) -> None:
         return str(job.job_id)
 
     job = await sent(bench, "parent")
-    worker = await bench.work([bench_function(parent), add])
+    worker = await bench.work([named(parent), add])
     assert worker.jobs_complete == 2
     results = {found.job_id: found.result for found in await bench.redis.all_job_results()}
     assert results == {job.job_id: await job.result(), await job.result(): 42}
@@ -79,7 +79,7 @@ async def test_run_check_without_retries(bench: Bench) -> None:
 
     await sent(bench, "again")
     with pytest.raises(FailedJobs, match="1 job failed"):
-        await run_check(bench.worker([bench_function(again)]), retry_jobs=False)
+        await run_check(bench.worker([named(again)]), retry_jobs=False)
 
 
 async def test_a_burst_of_so_many(bench: Bench) -> None:
@@ -126,7 +126,7 @@ async def test_one_process_runs_many_workers(bench: Bench) -> None:
 
     for number in range(60):
         await sent(bench, "note", number)
-    workers = [bench.worker([bench_function(note)], max_jobs=5) for _ in range(2)]
+    workers = [bench.worker([named(note)], max_jobs=5) for _ in range(2)]
     async with asyncio.timeout(10):
         await asyncio.gather(*(worker.async_run() for worker in workers))
     assert sorted(runs) == list(range(60))
@@ -140,7 +140,7 @@ async def test_a_cron_job_of_a_burst(bench: Bench) -> None:
     async def tick(ctx: Ctx) -> None:
         runs.append(ctx["job_id"].rpartition(":")[0])
 
-    job = cron(bench_function(tick), hour=3, run_at_startup=True)
+    job = cron(named(tick), hour=3, run_at_startup=True)
     await bench.work([], cron_jobs=[job])
     assert runs == ["cron:tick"]
 

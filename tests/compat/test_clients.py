@@ -114,7 +114,7 @@ async def test_a_running_job(bench: Bench) -> None:
         running.set()
         await over.wait()
 
-    async with bench.serving([bench_function(wait)]):
+    async with bench.serving([named(wait)]):
         job = await sent(bench, "wait", _job_id="held")
         await asyncio.wait_for(running.wait(), 5)
         assert await job.status() is JobStatus.in_progress
@@ -146,7 +146,7 @@ async def test_job_try_is_what_the_sender_says(bench: Bench) -> None:
 
     third = await sent(bench, "tries", _job_try=3)
     sixth = await sent(bench, "tries", _job_try=6)
-    await bench.work([bench_function(tries)], max_tries=5)
+    await bench.work([named(tries)], max_tries=5)
     assert await third.result() == 3
     with pytest.raises(JobExecutionFailed, match="max 5 retries exceeded"):
         await sixth.result()
@@ -183,7 +183,7 @@ async def test_abort_of_a_running_job(bench: Bench) -> None:
             seen.append("cancelled")
             raise
 
-    async with bench.serving([bench_function(wait)], allow_abort_jobs=True):
+    async with bench.serving([named(wait)], allow_abort_jobs=True):
         job = await sent(bench, "wait")
         await asyncio.wait_for(running.wait(), 5)
         assert await job.abort(timeout=5, poll_delay=0.02)
@@ -204,7 +204,7 @@ async def test_abort_before_the_start(bench: Bench, delay: int) -> None:
     assert (worker.jobs_complete, worker.jobs_failed) == (0, 1)
 
 
-def bench_function(coroutine: Any) -> Any:
-    """Name a local coroutine as if it were a module's."""
+def named(coroutine: Any) -> Any:
+    """Name a local coroutine as if it were a module's; Any, as arq types functions too narrowly."""
     coroutine.__qualname__ = coroutine.__name__
     return coroutine

@@ -117,7 +117,9 @@ async def test_create_worker(bench: Bench, valkey_socket_url: str) -> None:
     install()
     try:
         pool = bench.redis
-        worker = arq.worker.create_worker(Settings, redis_pool=pool, handle_signals=False, lease=4)
+        worker = arq.worker.create_worker(
+            dict(vars(Settings)), redis_pool=pool, handle_signals=False, lease=4
+        )
         assert isinstance(worker, Worker)
         assert (worker.lease, worker.max_jobs, worker.health_check_interval) == (4, 10, 1)
         given = {"functions": [add], "redis_pool": pool, "max_crashes": 5, "min_jobs": 2}

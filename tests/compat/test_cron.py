@@ -1,6 +1,7 @@
 """`cron(...)`: startup, unique and not, ids, zones, and what a worker without them does."""
 
 import asyncio
+import signal
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ from arq import cron
 from arq.cron import CronJob
 
 from tests.compat.bench import Bench
-from tests.compat.test_clients import Ctx, bench_function
+from tests.compat.test_clients import Ctx, named
 
 pytestmark = pytest.mark.asyncio
 
@@ -32,7 +33,7 @@ async def test_a_tick_every_second(bench: Bench) -> None:
     async def tick(ctx: Ctx) -> None:
         seen.append((ctx["job_id"], datetime.now(UTC).timestamp()))
 
-    job = cron(bench_function(tick), second=set(range(60)), microsecond=0)
+    job = cron(named(tick), second=set(range(60)), microsecond=0)
     async with bench.serving([], cron_jobs=[job]), asyncio.timeout(8):
         while len(seen) < 3:  # noqa: ASYNC110 - the job notes it
             await asyncio.sleep(0.01)
@@ -54,13 +55,13 @@ async def test_unique_or_one_for_each_worker(bench: Bench, *, unique: bool, runs
     workers = []
     begin = datetime.now(UTC) + timedelta(seconds=0.3)
     for _ in range(2):
-        job = cron(bench_function(tick), hour=3, unique=unique, keep_result=60)
+        job = cron(named(tick), hour=3, unique=unique, keep_result=60)
         job.next_run = begin
         workers.append(bench.worker([], burst=False, cron_jobs=[job], timezone=UTC))
     running = [asyncio.create_task(worker.async_run()) for worker in workers]
     await asyncio.sleep(1)
     for worker in workers:
-        worker.handle_sig(15)
+        worker.handle_sig(signal.SIGTERM)
     await asyncio.wait(running)
     assert len(ids) == runs
     assert len(set(ids)) == runs
@@ -74,7 +75,7 @@ async def test_at_startup(bench: Bench) -> None:
     async def tick(ctx: Ctx) -> None:
         ids.append(ctx["job_id"])
 
-    job = cron(bench_function(tick), hour=3, run_at_startup=True)
+    job = cron(named(tick), hour=3, run_at_startup=True)
     async with bench.serving([], cron_jobs=[job]):
         await asyncio.sleep(0.3)
     assert len(ids) == 1
@@ -83,7 +84,7 @@ async def test_at_startup(bench: Bench) -> None:
 
 async def test_a_given_id(bench: Bench) -> None:
     """`job_id` makes every tick the same job: while one waits or runs there is no other."""
-    job = cron(never, name="nightly", hour=3, job_id="nightly")
+    job = cron(named(never), name="nightly", hour=3, job_id="nightly")
     job.next_run = datetime.now(UTC) + timedelta(days=1)
     worker = bench.worker([], cron_jobs=[job], timezone=UTC)
     for _ in range(2):
@@ -95,7 +96,7 @@ async def test_a_given_id(bench: Bench) -> None:
 async def test_the_zone_of_a_schedule(bench: Bench) -> None:
     """`timezone` is the zone in which a schedule is meant."""
     zone = timezone(timedelta(hours=5, minutes=30))
-    job = cron(never, hour=3, minute=0)
+    job = cron(named(never), hour=3, minute=0)
     async with bench.serving([], cron_jobs=[job], timezone=zone):
         await asyncio.sleep(0.1)
     assert at(job).utcoffset() == timedelta(hours=5, minutes=30)
@@ -108,8 +109,8 @@ async def test_no_result_is_kept_unless_asked(bench: Bench) -> None:
     async def tick(_ctx: Ctx) -> int:
         return 1
 
-    kept = cron(bench_function(tick), name="kept", hour=3, run_at_startup=True, keep_result=60)
-    gone = cron(bench_function(tick), name="cron:gone", hour=3, run_at_startup=True)
+    kept = cron(named(tick), name="kept", hour=3, run_at_startup=True, keep_result=60)
+    gone = cron(named(tick), name="cron:gone", hour=3, run_at_startup=True)
     await bench.work([], cron_jobs=[kept, gone])
     results = [key.decode() for key in await bench.redis.keys("arq:result:*")]
     assert [key.startswith("arq:result:kept:") for key in results] == [True]
@@ -131,7 +132,7 @@ async def test_a_tick_that_could_not_be_queued_is_queued_later(
     async def tick(ctx: Ctx) -> None:
         ids.append(ctx["job_id"])
 
-    job = cron(bench_function(tick), hour=3)
+    job = cron(named(tick), hour=3)
     job.next_run = due = datetime.now(UTC) + timedelta(seconds=1.3)
     try:
         async with bench.serving([], cron_jobs=[job], timezone=UTC):

@@ -17,7 +17,7 @@ from service.queue import QueueClient
 from tests.compat.bench import JSON, Bench, StockWorker, opened
 from tests.compat.plain import KEEP_TICK
 from tests.compat.programs import OURS, STOCK, Programs, until
-from tests.compat.test_clients import Ctx, add, bench_function, sent
+from tests.compat.test_clients import Ctx, add, named, sent
 from workers.engine import Worker
 
 pytestmark = pytest.mark.asyncio
@@ -96,6 +96,9 @@ async def test_ours_take_over_from_arqs(bench: Bench, programs: Programs) -> Non
     for job in jobs:
         await bench.redis.pexpire(f"arq:in-progress:{job.job_id}", 300)
     programs.start(OURS)
+    await programs.ready(2)
+    await asyncio.sleep(0.4)
+    jobs.append(await sent(bench, "work"))  # whatever wakes it; an idle worker looks every 30 s
     results = await asyncio.gather(*(job.result(timeout=15, poll_delay=0.05) for job in jobs))
     assert set(results) == {"ours"}
 
@@ -109,7 +112,7 @@ async def test_arq_does_not_see_what_we_hold(bench: Bench, valkey_socket_url: st
         running.set()
         await over.wait()
 
-    functions = [bench_function(wait)]
+    functions = [named(wait)]
     async with opened(valkey_socket_url, "ours", JSON) as ours, ours.serving(functions):
         job = await sent(bench, "wait")
         await asyncio.wait_for(running.wait(), 5)
@@ -134,7 +137,7 @@ async def test_each_leaves_the_others_running_jobs(bench: Bench, valkey_socket_u
         running.set()
         await over.wait()
 
-    functions = [bench_function(wait), add]
+    functions = [named(wait), add]
     async with bench.serving(functions):
         job = await sent(bench, "wait")
         await asyncio.wait_for(running.wait(), 5)
@@ -181,7 +184,7 @@ async def test_ticks_have_arqs_ids(bench: Bench, client: QueueClient) -> None:
 
     found = []
     for made in (StockWorker, Worker):
-        job = cron(bench_function(tick), hour={3}, minute=7)
+        job = cron(named(tick), hour={3}, minute=7)
         worker = Bench(made, bench.redis, JSON).worker([], cron_jobs=[job])
         job.calculate_next(MIDNIGHT)
         assert job.next_run is not None

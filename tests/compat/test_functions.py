@@ -10,7 +10,7 @@ from arq.jobs import Job, JobStatus
 from arq.worker import JobExecutionFailed, RetryJob
 
 from tests.compat.bench import PICKLE, Bench, both
-from tests.compat.test_clients import Ctx, add, bench_function, sent
+from tests.compat.test_clients import Ctx, add, named, sent
 
 pytestmark = pytest.mark.asyncio
 STRANGE_TIMEOUT = both("TimeLimitExceeded is a class of ours, which a client cannot rebuild")
@@ -27,7 +27,7 @@ async def test_names(bench: Bench) -> None:
     jobs = [
         await sent(bench, name, 1) for name in ("add", "tests.compat.test_clients.add", "plus one")
     ]
-    await bench.work([add, "tests.compat.test_clients.add", func(add, name="plus one")])
+    await bench.work([add, "tests.compat.test_clients.add", func(named(add), name="plus one")])
     assert [await job.result() for job in jobs] == [2, 2, 2]
 
 
@@ -51,7 +51,22 @@ async def test_how_long_results_stay(
     Where a worker keeps results for good, a function that does not must say so, as in arq.
     """
     job = await sent(bench, "add", 1)
-    await bench.work([func(add, **function)], **worker)
+    await bench.work([func(named(add), **function)], **worker)
+    found = await kept(bench, job)
+    assert found == expected or (expected > 0 and expected - 2_000 < found <= expected)
+
+
+@pytest.mark.parametrize(
+    "kind", both("writing.py takes a function's keep_result_forever of None and of False for one")
+)
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [({"keep_result": 5}, -1), ({"keep_result_forever": False}, 60_000)],
+)
+async def test_for_good_by_default(bench: Bench, function: dict[str, Any], expected: int) -> None:
+    """A worker's `keep_result_forever` holds for all functions but those that say False."""
+    job = await sent(bench, "add", 1)
+    await bench.work([func(named(add), **function)], keep_result=60, keep_result_forever=True)
     found = await kept(bench, job)
     assert found == expected or (expected > 0 and expected - 2_000 < found <= expected)
 
@@ -67,7 +82,7 @@ async def test_retry_runs_again(bench: Bench) -> None:
         return "done"
 
     job = await sent(bench, "again")
-    worker = await bench.work([bench_function(again)])
+    worker = await bench.work([named(again)])
     assert (tries, await job.result()) == ([1, 2, 3], "done")
     assert (worker.jobs_complete, worker.jobs_retried, worker.jobs_failed) == (1, 2, 0)
     assert await bench.redis.exists(f"arq:retry:{job.job_id}") == 0
@@ -83,7 +98,7 @@ async def test_retry_waits(bench: Bench) -> None:
         if ctx["job_try"] == 1:
             raise Retry(defer=0.3)
 
-    async with bench.serving([bench_function(again)]):
+    async with bench.serving([named(again)]):
         job = await sent(bench, "again")
         async with asyncio.timeout(5):
             while not starts or await job.status() is not JobStatus.deferred:  # noqa: ASYNC110 - in Redis
@@ -93,7 +108,7 @@ async def test_retry_waits(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("own", "runs"), [({}, 3), ({"max_tries": 2}, 2)])
-async def test_tries_are_limited(bench: Bench, own: dict[str, int], runs: int) -> None:
+async def test_tries_are_limited(bench: Bench, own: dict[str, Any], runs: int) -> None:
     """`max_tries`, of the function or else of the worker."""
     tries = []
 
@@ -102,7 +117,7 @@ async def test_tries_are_limited(bench: Bench, own: dict[str, int], runs: int) -
         raise Retry
 
     job = await sent(bench, "again")
-    worker = await bench.work([func(bench_function(again), **own)], max_tries=3)
+    worker = await bench.work([func(named(again), **own)], max_tries=3)
     assert tries == list(range(1, runs + 1))
     with pytest.raises(JobExecutionFailed, match=f"max {runs} retries exceeded"):
         await job.result()
@@ -119,7 +134,7 @@ async def test_a_cancelled_run_is_repeated(bench: Bench, error: type[BaseExcepti
         return int(ctx["job_try"])
 
     job = await sent(bench, "again")
-    await bench.work([bench_function(again)])
+    await bench.work([named(again)])
     assert await job.result() == 2
 
 
@@ -130,7 +145,7 @@ async def test_without_retries_a_retry_is_a_failure(bench: Bench) -> None:
         raise Retry(defer=60)
 
     await sent(bench, "again")
-    worker = await bench.work([bench_function(again)], retry_jobs=False)
+    worker = await bench.work([named(again)], retry_jobs=False)
     assert (worker.jobs_complete, worker.jobs_retried, worker.jobs_failed) == (0, 0, 1)
 
 
@@ -143,7 +158,7 @@ async def test_an_ordinary_error_is_no_retry(bench: Bench) -> None:
         raise ZeroDivisionError
 
     job = await sent(bench, "bad")
-    await bench.work([bench_function(bad)])
+    await bench.work([named(bad)])
     with pytest.raises(ZeroDivisionError):
         await job.result()
     assert runs == [1]
@@ -151,14 +166,14 @@ async def test_an_ordinary_error_is_no_retry(bench: Bench) -> None:
 
 @pytest.mark.parametrize("kind", STRANGE_TIMEOUT)
 @pytest.mark.parametrize("own", [{}, {"timeout": timedelta(seconds=0.1)}])
-async def test_time_is_limited(bench: Bench, own: dict[str, timedelta]) -> None:
+async def test_time_is_limited(bench: Bench, own: dict[str, Any]) -> None:
     """`job_timeout` of the worker and `timeout` of a function end a run with TimeoutError."""
 
     async def slow(_ctx: Ctx) -> None:
         await asyncio.sleep(60)
 
     job = await sent(bench, "slow")
-    await bench.work([func(bench_function(slow), **own)], job_timeout=60 if own else 0.1)
+    await bench.work([func(named(slow), **own)], job_timeout=60 if own else 0.1)
     with pytest.raises(TimeoutError):
         await job.result()
     info = await job.result_info()
@@ -175,7 +190,7 @@ async def test_a_pickled_result_needs_nothing_of_ours(bench: Bench) -> None:
         await asyncio.sleep(60)
 
     job = await sent(bench, "slow")
-    await bench.work([bench_function(slow)], job_timeout=0.02)
+    await bench.work([named(slow)], job_timeout=0.02)
     assert b"workers.engine" not in await bench.redis.get(f"arq:result:{job.job_id}")
 
 
@@ -192,7 +207,7 @@ async def test_so_many_jobs_run_at_a_time(bench: Bench) -> None:
 
     for _ in range(10):
         await sent(bench, "overlap")
-    worker = await bench.work([bench_function(overlap)], max_jobs=3)
+    worker = await bench.work([named(overlap)], max_jobs=3)
     assert (most, worker.jobs_complete) == (3, 10)
 
 
@@ -203,7 +218,7 @@ async def test_a_result_that_cannot_be_written_is_a_failure(bench: Bench) -> Non
         return object()
 
     job = await sent(bench, "opaque")
-    await bench.work([bench_function(opaque)])
+    await bench.work([named(opaque)])
     info = await job.result_info()
     assert info is not None
     assert not info.success

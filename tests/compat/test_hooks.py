@@ -8,7 +8,7 @@ import pytest
 from arq import Retry
 
 from tests.compat.bench import Bench
-from tests.compat.test_clients import Ctx, add, bench_function, sent
+from tests.compat.test_clients import Ctx, add, named, sent
 
 pytestmark = pytest.mark.asyncio
 
@@ -31,7 +31,7 @@ async def test_what_a_job_is_told(bench: Bench) -> None:
     info = await job.info()
     assert info is not None
     given = {"given": "by the caller"}
-    worker = await bench.work([bench_function(look)], ctx=given, on_startup=startup)
+    worker = await bench.work([named(look)], ctx=given, on_startup=startup)
     assert worker.ctx["opened"] == "at startup"
     assert "mine" not in worker.ctx
     assert [ctx["job_try"] for ctx in seen] == [1, 2]
@@ -61,7 +61,7 @@ async def test_hooks_in_their_order(bench: Bench) -> None:
     hooks = {
         name: hook(name) for name in ("on_startup", "on_shutdown", "on_job_start", "on_job_end")
     }
-    worker = await bench.work([bench_function(body)], **hooks)
+    worker = await bench.work([named(body)], **hooks)
     await worker.close()
     assert order == [
         "on_startup",
@@ -85,7 +85,7 @@ async def test_hooks_share_the_context_of_their_run(bench: Bench) -> None:
         return int(ctx["number"])
 
     jobs = [await sent(bench, "number", _job_id=str(n)) for n in range(5)]
-    await bench.work([bench_function(number)], on_job_start=start, on_job_end=end)
+    await bench.work([named(number)], on_job_start=start, on_job_end=end)
     assert sorted(seen) == [(str(n), n) for n in range(5)]
     assert [await job.result() for job in jobs] == [0, 1, 2, 3, 4]
 
@@ -102,7 +102,7 @@ async def test_on_job_end_runs_before_the_result_is_there(bench: Bench) -> None:
 
     await sent(bench, "add", 1)
     await sent(bench, "bad")
-    await bench.work([add, bench_function(bad)], on_job_end=end)
+    await bench.work([add, named(bad)], on_job_end=end)
     assert results == [0, 0]
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC
 
+from service.queue.codec import deserialize, serialize
 from tests.compat import plain
 
 
@@ -12,7 +13,7 @@ class Settings(plain.Settings):
     timezone = UTC
     functions = ()
     redis_settings = plain.Settings.redis_settings
-    job_serializer = plain.serialize
-    job_deserializer = plain.deserialize
+    job_serializer = serialize
+    job_deserializer = deserialize
     on_startup = plain.started
     on_shutdown = plain.stopped

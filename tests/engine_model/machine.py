@@ -144,7 +144,7 @@ class QueueMachine(RuleBasedStateMachine):
         if old is None:
             model.jobs[job_id] = job
             for left in (model.marks, model.results, model.attempts, model.dead):
-                left.pop(job_id, None)  # type: ignore[attr-defined] # each is a dict
+                left.pop(job_id, None)
         elif old.payload is None:
             old.payload, old.expires = job.payload, job.expires
 

@@ -4,6 +4,7 @@ import asyncio
 
 from tests.chaos.engine import jobs
 from tests.chaos.engine.scenario import KEY, Site, scenario
+from workers.engine.release import release_incarnation
 
 FAILPOINTS = ("after-claim", "before-finish", "after-finish-sent")
 RECOVERY = 1.0
@@ -99,3 +100,23 @@ async def test_limit_holder(site: Site) -> None:
     site.findings.at_most("slot free s", freed, site.lease + RECOVERY)
     other = [run for run in site.ledger.read().runs if run.key == "b"]
     site.findings.exactly("other key waited", other[0].started > died, wanted=False)
+
+
+@scenario(
+    "R1-supervised",
+    "SIGKILL of a worker whose supervisor releases what it held",
+    "lost 0; restart <= 1 s, with a lease of 10 s",
+    lease=(10.0, 10.0),
+)
+async def test_a_supervised_kill(site: Site) -> None:
+    """T048, T056: who has reaped the process needs not wait for its lease; its places are free."""
+    (victim,) = await site.fleet.start(environment={"ALMANAC_INCARNATION": "beef"})
+    await site.send([jobs.work(seconds=1), jobs.limited(key="a", seconds=1)])
+    while len(site.ledger.read().runs) < 2:  # noqa: ASYNC110 - written by another process
+        await asyncio.sleep(0.02)
+    await site.fleet.start()  # idle, and woken by the release
+    site.fleet.kill(victim)
+    released = await release_incarnation(site.client, [KEY], "beef")
+    site.findings.exactly("leases released", released, 2)
+    await site.drained(8)
+    await site.judge(restart=RECOVERY)

@@ -80,8 +80,8 @@ local function holder(n, token, sha)
   local mine = claim == token or claim == token .. ':alone' or claim == token .. ':started'
   if not mine or not call('ZSCORE', queue, ids[n]) then return 0 end
   if sha == '' then return 4 end
-  local payload = call('GETEX', 'arq:job:' .. ids[n])
-  return payload and redis.sha1hex(payload) == sha and 1 or 0
+  local payload = pcall_redis('GETEX', 'arq:job:' .. ids[n])
+  return type(payload) == 'string' and redis.sha1hex(payload) == sha and 1 or 0
 end
 
 -- Whether the payload outlives the wait. arq's clients give it a day beyond its time, by default;
