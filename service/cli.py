@@ -140,6 +140,27 @@ def migrate_command() -> None:
 
 
 @app.command()
+def conf(as_json: Json = False) -> None:
+    """Show the settings in force and what they come to for jobs; secrets are masked."""
+    from service.effective import effective
+
+    found = effective(Settings())
+    if as_json:
+        _print_json(found)
+        return
+    for title, values in found.items():
+        table = Table(title=title, show_header=False)
+        for name, value in values.items():
+            shown = (
+                "\n".join(f"{k}: {v}" for k, v in value.items())
+                if isinstance(value, dict)
+                else value
+            )
+            table.add_row(name, escape(str(shown)))
+        out.print(table)
+
+
+@app.command()
 def verify(as_json: Json = False) -> None:
     """Check settings, servers, schema and keys; exit 1 when something is wrong."""
     from service.verify import checks

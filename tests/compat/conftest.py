@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from service.queue import QueueClient
-from tests.compat.bench import JSON, Bench, Codec, opened
+from tests.compat.bench import JSON, PICKLE, Bench, Codec, opened
 from tests.compat.programs import Programs, started
 from tests.queue.conftest import client, socket_directory, valkey_socket_url
 from tests.queue.leaks import leaked_keys
@@ -44,7 +44,9 @@ async def bench(
 
 
 @pytest.fixture
-def programs(client: QueueClient, valkey_socket_url: str, tmp_path: Path) -> Iterator[Programs]:
+def programs(
+    client: QueueClient, valkey_socket_url: str, tmp_path: Path, codec: Codec
+) -> Iterator[Programs]:
     """Worker processes, on the emptied server."""
-    with started(valkey_socket_url, tmp_path) as programs:
+    with started(valkey_socket_url, tmp_path, pickled=codec is PICKLE) as programs:
         yield programs

@@ -6,6 +6,7 @@ SIGKILL.
 
 import asyncio
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ Ctx = dict[Any, Any]
 LEDGER = Path(os.environ.get("COMPAT_LEDGER", "/dev/null"))
 SOCKET = os.environ.get("COMPAT_SOCKET", "")
 NAME = os.environ.get("COMPAT_NAME", "")
+PICKLED = "COMPAT_PICKLED" in os.environ
 KEEP_TICK = 600
 
 
@@ -59,12 +61,12 @@ def every_second() -> CronJob:
 
 
 class Settings:
-    """As the documentation of arq writes them, with our codec."""
+    """As the documentation of arq writes them, with our codec or with pickle."""
 
     functions: tuple[Function, ...] = (func(work, name="work", timeout=2),)
     redis_settings = RedisSettings(unix_socket_path=SOCKET)
-    job_serializer = serialize
-    job_deserializer = deserialize
+    job_serializer = pickle.dumps if PICKLED else serialize
+    job_deserializer = pickle.loads if PICKLED else deserialize
     on_startup = started
     on_shutdown = stopped
     allow_abort_jobs = True
@@ -78,8 +80,8 @@ class Slow(Settings):
 
     functions = Settings.functions
     redis_settings = Settings.redis_settings
-    job_serializer = serialize
-    job_deserializer = deserialize
+    job_serializer = Settings.job_serializer
+    job_deserializer = Settings.job_deserializer
     on_startup = started
     on_shutdown = stopped
     job_completion_wait = 5

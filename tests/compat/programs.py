@@ -24,6 +24,7 @@ class Programs:
 
     socket: Path
     ledger: Path
+    pickled: bool = False
     running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(
@@ -38,7 +39,8 @@ class Programs:
                 "COMPAT_SOCKET": str(self.socket),
                 "COMPAT_LEDGER": str(self.ledger),
                 "COMPAT_NAME": name or ("ours" if code == OURS else "stock"),
-            },
+            }
+            | ({"COMPAT_PICKLED": "1"} if self.pickled else {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -76,9 +78,9 @@ async def until(true: Callable[[], bool], seconds: float = 20) -> None:
 
 
 @contextmanager
-def started(url: str, folder: Path) -> Iterator[Programs]:
+def started(url: str, folder: Path, *, pickled: bool = False) -> Iterator[Programs]:
     """Have programs on a server until the block ends."""
-    programs = Programs(Path(url.removeprefix("unix://")), folder / "ledger")
+    programs = Programs(Path(url.removeprefix("unix://")), folder / "ledger", pickled)
     try:
         yield programs
     finally:

@@ -14,7 +14,7 @@ from arq.connections import ArqRedis
 from arq.jobs import Job, JobStatus
 
 from service.queue import QueueClient
-from tests.compat.bench import JSON, Bench, StockWorker, opened
+from tests.compat.bench import JSON, PICKLE, Bench, StockWorker, opened
 from tests.compat.plain import KEEP_TICK
 from tests.compat.programs import OURS, STOCK, Programs, until
 from tests.compat.test_clients import Ctx, add, named, sent
@@ -37,6 +37,7 @@ def kind() -> str:
     return "arq"
 
 
+@pytest.mark.parametrize("codec", [JSON, PICKLE], ids=["json", "pickle"])
 async def test_a_mixed_fleet_drains_a_queue(bench: Bench, programs: Programs) -> None:
     """R29: 2,000 jobs, two workers of each kind: each job runs once, and all took part."""
     for number in range(2):

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from service.queue import QueueClient
 from tests.engine.bench import KEY
+from tests.queue.raw import raw
 from workers.engine.broker import CLAIM, FINISH, RENEW
 from workers.engine.release import _RELEASE  # the text; the function uses the server's clock
 
@@ -41,8 +42,7 @@ class Caller:
             "alone": 0,
             "most_crashes": 3,
         } | options
-        reply: Any = await self.client.eval(
-            CLAIM.text, 1, KEY, str(T0 + now), self.incarnation, str(number),
+        reply: Any = await raw(self.client, "EVAL", CLAIM.text, 1, KEY, str(T0 + now), self.incarnation, str(number),
             *map(str, settings.values()),
         )  # fmt: skip
         status, _, due, held, pass_over, *jobs = reply
@@ -69,7 +69,7 @@ class Caller:
                 job_id, f"{self.incarnation}:{claim}", outcome, str(T0 + at), "1", str(T0), sha,
                 result, "60000" if result else "0", b"", b"", "",
             ]  # fmt: skip
-        codes: Any = await self.client.eval(FINISH.text, 1, KEY, *arguments)
+        codes: Any = await raw(self.client, "EVAL", FINISH.text, 1, KEY, *arguments)
         return list(codes)
 
     async def renew(self, now: int, *jobs: tuple[str, int, str]) -> list[int]:
@@ -77,13 +77,15 @@ class Caller:
         arguments: list[str] = [str(T0 + now), self.incarnation, "10000"]
         for job_id, claim, sha in jobs:
             arguments += [job_id, f"{self.incarnation}:{claim}", sha]
-        codes: Any = await self.client.eval(RENEW.text, 1, KEY, *arguments)
+        codes: Any = await raw(self.client, "EVAL", RENEW.text, 1, KEY, *arguments)
         return list(codes)
 
     async def release(self, now: int, *ids: str) -> int:
         """Release what the process of this incarnation held."""
         base = self.incarnation.partition(".")[0]
-        count: Any = await self.client.eval(_RELEASE, 1, KEY, str(T0 + now), base, "60000", *ids)
+        count: Any = await raw(
+            self.client, "EVAL", _RELEASE, 1, KEY, str(T0 + now), base, "60000", *ids
+        )
         return int(count)
 
     async def add(self, *ids: str, now: int = 0) -> None:

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from service.queue import Concurrency, JobState, QueueClient, Rate, job
-from tests.engine.bench import HERE, QUEUE, seen, send, serving, until, work
+from service.queue import Concurrency, JobState, QueueClient, Rate, job, wait
+from tests.engine.bench import HERE, QUEUE, send, serving, until, work
 from workers.engine import Context, run
 
 pytestmark = pytest.mark.asyncio
@@ -85,10 +85,8 @@ async def test_a_singleton_is_skipped_while_it_runs(client: QueueClient) -> None
     async with serving(client, run(single, alone), job_completion_wait=5):
         await until(lambda: runs)
         await send(client, single(), "2")
-        async with asyncio.timeout(5):
-            while not await client.exists("arq:result:2"):
-                await asyncio.sleep(0.01)
-        view = await seen(client, "2")
+        view = await wait(client, "2", 5)
+        assert view is not None
         assert view.state is JobState.SUCCEEDED
         assert view.result == "skipped: 1 is running"
         let_go.set()

@@ -129,13 +129,26 @@ async def test_rule_5_every_reply_leaves_the_queue_tracked(client: QueueClient) 
     await link.call("CLIENT", "TRACKING", "ON", "NOLOOP")
     await client.set("arq:job:a", "x")
     await client.zadd(KEY, {"a": 1000})
-    claim = ["", "own.1", 1, 10, 10_000, "", 0, 0, 3]
+    claim: list[str | bytes | float] = ["", "own.1", 1, 10, 10_000, "", 0, 0, 3]
     await link.script(CLAIM, [KEY], claim)
     await client.zadd(KEY, {"b": 2e12})
     await until(lambda: heard)
     heard.clear()
-    job = ["a", "own.1:1", "succeeded", 0, 1, 1000, "", b"", 0, b"", b"", ""]
-    assert await link.script(FINISH, [KEY], ["", "own.1", 1, 0, 300_000, *job]) == [1]
+    end: list[str | bytes | float] = [
+        "a",
+        "own.1:1",
+        "succeeded",
+        0,
+        1,
+        1000,
+        "",
+        b"",
+        0,
+        b"",
+        b"",
+        "",
+    ]
+    assert await link.script(FINISH, [KEY], ["", "own.1", 1, 0, 300_000, *end]) == [1]
     assert heard == []
     await client.zadd(KEY, {"c": 2e12})
     await until(lambda: heard)

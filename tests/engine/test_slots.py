@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import repeat
 
 import pytest
 
@@ -120,7 +121,7 @@ async def test_idle_slots_are_given_up() -> None:
 async def test_high_jobs_start_first(client: QueueClient) -> None:
     """G080: with a backlog on low and normal, a high job starts first, low ones last."""
     gate = Gate(opened=True)
-    lanes: list[Lane] = ["low"] * 5 + ["normal"] * 5 + ["high"]
+    lanes: list[Lane] = [*repeat("low", 5), *repeat("normal", 5), "high"]
     calls = [hold(n).in_lane(lane).deferred(job_id=f"{n:02}") for n, lane in enumerate(lanes)]
     await client.enqueue_many(calls)
     await work(client, gate.function, max_jobs=1)
