@@ -42,8 +42,9 @@ class Caller:
             "alone": 0,
             "most_crashes": 3,
         } | options
-        reply: Any = await raw(self.client, "EVAL", CLAIM.text, 1, KEY, str(T0 + now), self.incarnation, str(number),
-            *map(str, settings.values()),
+        reply = await raw(
+            self.client, "EVAL", CLAIM.text, 1, KEY, T0 + now, self.incarnation, number,
+            *settings.values(),
         )  # fmt: skip
         status, _, due, held, pass_over, *jobs = reply
         rows = [jobs[i : i + 7] for i in range(0, len(jobs), 7)]

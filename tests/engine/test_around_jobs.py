@@ -127,7 +127,7 @@ def lines(caplog: pytest.LogCaptureFixture, job_id: str) -> list[tuple[str, str]
 async def test_one_line_for_each_outcome(
     client: QueueClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """T053, T054, T055: one line for a success, one per retry with its number, one for a failure."""
+    """T053, T054, T055: one line for a success, one per retry with its number, one for an end."""
     with caplog.at_level(logging.INFO):
         good, bad = await send(client, tell(7)), await send(client, tell(13))
         await work(client, run(tell, told))

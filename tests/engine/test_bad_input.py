@@ -1,4 +1,4 @@
-"""Input that no worker can run: the job is kept, the error says what is wrong, the next one runs."""
+"""Input that no worker can run: the job is kept, its error is clear, the next one runs."""
 
 import asyncio
 import json

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from itertools import repeat
 
 import pytest
 
@@ -121,8 +120,8 @@ async def test_idle_slots_are_given_up() -> None:
 async def test_high_jobs_start_first(client: QueueClient) -> None:
     """G080: with a backlog on low and normal, a high job starts first, low ones last."""
     gate = Gate(opened=True)
-    lanes: list[Lane] = [*repeat("low", 5), *repeat("normal", 5), "high"]
-    calls = [hold(n).in_lane(lane).deferred(job_id=f"{n:02}") for n, lane in enumerate(lanes)]
+    lanes: dict[int, Lane] = {**dict.fromkeys(range(5), "low"), 10: "high"}
+    calls = [hold(n).in_lane(lanes.get(n, "normal")).deferred(job_id=f"{n:02}") for n in range(11)]
     await client.enqueue_many(calls)
     await work(client, gate.function, max_jobs=1)
     assert gate.started == [10, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4]

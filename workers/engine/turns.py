@@ -7,10 +7,9 @@ Meanwhile jobs go on ending, so that under load a call carries many, and alone i
 import asyncio
 import logging
 import signal
-import time
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
@@ -18,6 +17,7 @@ from workers.engine.broker import LARGEST_BATCH, Broker, Held, Leased
 from workers.engine.deadlines import Deadlines
 from workers.engine.ending import Ending, Outcome
 from workers.engine.execution import Executor
+from workers.engine.isolation import LOOK_AGAIN, Isolation
 from workers.engine.limits import Answer, Limits
 from workers.engine.outbox import Ended, Outbox
 from workers.engine.running import Running, Stop
@@ -28,18 +28,12 @@ if TYPE_CHECKING:
 
 SAFETY_POLL = 30.0
 """Seconds between two looks at an idle queue, should a wake-up get lost."""
-DRAIN_FOR_CRASHED = 30.0
-"""Seconds for which nothing else is started, so that a job with crashes can run alone."""
-LOOK_FOR_CRASHED = 1.0
-"""Seconds between two looks at such a job while others run."""
 
 log = logging.getLogger(__name__)
 
 
 class Turns:
     """Takes turns with Redis for one worker."""
-
-    _in_this_process: ClassVar[set["Turns"]] = set()
 
     def __init__(self, worker: "Worker", incarnation: str) -> None:
         self._worker = worker
@@ -67,11 +61,9 @@ class Turns:
         self._waiting: deque[Running] = deque()
         self._active = 0
         self._due: asyncio.TimerHandle | None = None
-        self._drained_until = 0.0
-        self._undrained_until = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._in_this_process.add(self)
+        self._isolation = Isolation(self.runs, self.wake)
 
     def use(self, executor: Executor, limits: Limits) -> None:
         """Set what runs the jobs."""
@@ -93,16 +85,6 @@ class Turns:
     def wake(self) -> None:
         """Have a turn soon."""
         self._bell.set()
-
-    @property
-    def draining(self) -> bool:
-        """Whether this process is to run empty, for a job that must run alone."""
-        return time.monotonic() < self._drained_until
-
-    @property
-    def lone(self) -> bool:
-        """Whether a job runs here that must run alone; then it is the only one."""
-        return len(self.runs) == 1 and next(iter(self.runs.values())).kind == "alone"
 
     def held_runs(self) -> list[Running]:
         """Return what is held; also from another thread."""
@@ -147,10 +129,11 @@ class Turns:
     def _room(self) -> int:
         """Return how many jobs to claim now."""
         worker = self._worker
-        if not self.hungry or any(other.lone for other in self._in_this_process):
+        if not self.hungry:
             return 0
-        if any(other.draining for other in self._in_this_process):
-            return self._slots.room(self, 1) if self.draining and self._nothing_runs() else 0
+        allowed = self._isolation.room()
+        if allowed is not None:
+            return self._slots.room(self, allowed)
         wanted = LARGEST_BATCH
         if worker.burst and worker.max_burst_jobs >= 0:
             wanted = min(wanted, worker.max_burst_jobs - self.started_count - len(self._claimed))
@@ -159,11 +142,8 @@ class Turns:
             room = min(wanted, worker.prefetch - len(self._waiting))
         return max(room, 0)
 
-    def _nothing_runs(self) -> bool:
-        return not any(other.runs for other in self._in_this_process)
-
     async def _claim(self, room: int) -> None:
-        alone = self._nothing_runs()
+        alone = self._isolation.nothing_runs()
         self.wakes.ate()
         taken = 0
         try:
@@ -182,20 +162,16 @@ class Turns:
         if claimed.held:
             self._make_way()
         else:
-            self._drained_until = 0.0
+            self._isolation.made_way()
 
     def _make_way(self) -> None:
         """Start nothing else for a while, so that a job that must run alone finds us empty."""
-        now = time.monotonic()
-        if now > self._undrained_until:
-            self._drained_until = now + DRAIN_FOR_CRASHED
-            self._undrained_until = now + 2 * DRAIN_FOR_CRASHED
-            self._loop.call_later(DRAIN_FOR_CRASHED, self.wakes.feed)
-        if self.draining and self._nothing_runs():
+        self._isolation.make_way()
+        if self._isolation.draining and self._isolation.nothing_runs():
             self.wakes.feed()
         else:
-            self.wakes.hungry = self.draining
-            self._remind(self.broker.clock.now_ms() + LOOK_FOR_CRASHED * 1000)
+            self.wakes.hungry = self._isolation.draining
+            self._remind(self.broker.clock.now_ms() + LOOK_AGAIN * 1000)
 
     def _set_timer(self, due_ms: float | None) -> None:
         if self._due is not None:
@@ -291,9 +267,7 @@ class Turns:
         if not self.runs:
             self._idle.set()
             self._bell.set()
-            for other in self._in_this_process:
-                if other.draining:
-                    other.wake()
+            self._isolation.note_idle()
 
     async def _free(self, run: Running) -> None:
         assert run.want is not None
@@ -392,7 +366,7 @@ class Turns:
 
     def close(self) -> None:
         """Disconnect."""
-        self._in_this_process.discard(self)
+        self._isolation.leave()
         self._slots.leave(self)
         self.wakes.close()
         self._deadlines.close()
