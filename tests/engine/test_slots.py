@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from service.queue import JobState, Lane, QueueClient, job, wait
+from service.queue import JobState, Lane, QueueClient, job, pause, resume, wait
 from tests.engine.bench import HERE, KEY, QUEUE, make_worker, seen, send, serving, until, work
 from workers.engine import Context, run
 from workers.engine.slots import Slots
@@ -97,7 +97,8 @@ async def test_slots_follow_the_load(client: QueueClient) -> None:
     await client.enqueue_many([hold(n) for n in range(12)])
     functions, limits = gate.function, {"min_jobs": 3, "max_jobs": 10}
     async with serving(client, functions, **limits, health_check_interval=0.5) as worker:
-        await until(lambda: gate.now == 3)
+        await until(lambda: gate.now >= 3)
+        assert gate.now <= 4
         await until(lambda: gate.now == 10, 15)
         await asyncio.sleep(1.2)
         assert gate.now == 10
@@ -139,13 +140,11 @@ async def test_low_jobs_age(client: QueueClient) -> None:
     assert gate.started == [1, 2]
 
 
-@pytest.mark.xfail(
-    strict=False, reason="engine: claims and outcomes share a counter; claim.lua counts claims"
-)
 async def test_a_stream_of_high_jobs_starves_nobody(client: QueueClient) -> None:
-    """G080: a tenth of the claims is left to the other lanes."""
+    """G080: a tenth of the claims goes by time alone, whatever the lane."""
     gate = Gate(opened=True)
     await send(client, hold(1000), "normal")
+    await asyncio.sleep(0.005)
     await client.enqueue_many([hold(n).in_lane("high") for n in range(60)])
     await work(client, gate.function, max_jobs=1)
     assert gate.started.index(1000) <= 12
@@ -188,3 +187,28 @@ async def test_a_worker_above_its_memory_stops(client: QueueClient) -> None:
     await task
     assert len(gate.started) <= 1
     assert await client.zcard(KEY) == 3 - len(gate.started)
+
+
+@pytest.mark.xfail(
+    strict=False,
+    reason="engine: claims share their counter with outcomes, so that all of a busy worker may be "
+    "odd and none the tenth",
+)
+@pytest.mark.parametrize("pauses", [2, 4])
+async def test_the_tenth_comes_whatever_came_before(client: QueueClient, pauses: int) -> None:
+    """G080: the share of the other lanes does not depend on how often a worker found nothing."""
+    gate = Gate(opened=True)
+    async with serving(client, gate.function, max_jobs=1):
+        await asyncio.sleep(0.1)
+        for _ in range(pauses):
+            await pause(client, KEY)
+            await asyncio.sleep(0.05)
+            await resume(client, KEY)
+            await asyncio.sleep(0.05)
+        await pause(client, KEY)
+        await send(client, hold(1000), "normal")
+        await asyncio.sleep(0.005)
+        await client.enqueue_many([hold(n).in_lane("high") for n in range(60)])
+        await resume(client, KEY)
+        await until(lambda: len(gate.started) == 61)
+    assert gate.started.index(1000) <= 12

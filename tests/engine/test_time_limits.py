@@ -60,7 +60,7 @@ async def test_the_hard_limit_stops_a_job(client: QueueClient) -> None:
     view = await seen(client, job_id)
     assert (view.state, view.tries) == (JobState.FAILED, 1)
     assert view.error is not None
-    assert view.error.type.endswith("TimeLimitExceeded")
+    assert view.error.type.endswith("TimeoutError")
     assert view.error.message == "it ran longer than 0.3 s"
 
 

@@ -340,11 +340,12 @@ class QueueMachine(RuleBasedStateMachine):
         self, taken: list[Run], wanted: int, number: int, held: int, *, alone: bool
     ) -> None:
         model = self.model
+        self._adopt_ended()
         closed = any(run.kind == "alone" for run in taken)
         assert len(taken) <= wanted
         assert not closed or alone
         assert not closed or len(taken) == 1, "M8: it was claimed in company"
-        left = [i for i in self.before if i not in model.holders]
+        left = [i for i in self.before if i in model.jobs and i not in model.holders]
         isolated = [i for i in left if model.jobs[i].kind_of_claim() == "alone"]
         if held:
             self._adopt_held(isolated)
@@ -360,6 +361,14 @@ class QueueMachine(RuleBasedStateMachine):
             assert not [i for i in free if self.lanes[i] == "high"]
         if any(run.job_id not in self.aged for run in taken):
             assert not [i for i in free if self.lanes[i] == "normal"]
+
+    def _adopt_ended(self) -> None:
+        """Follow the claim in which aborted jobs without payload, which it removes, it has seen."""
+        jobs = self.model.jobs
+        for job_id in [i for i, job in jobs.items() if job.score == 1 and job.payload is None]:
+            if self.server.send("ZSCORE", QUEUE, job_id) is None:
+                self.model.forget(job_id)
+                self.model.attempts.pop(job_id, None)
 
     def _adopt_held(self, isolated: list[str]) -> None:
         """Follow the claim in which of the jobs that must run alone it has looked at."""

@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.engine_model.machine import QueueMachine
 
-EXAMPLES = int(os.environ.get("ENGINE_MODEL_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("ENGINE_MODEL_EXAMPLES", "150"))
 STEPS = int(os.environ.get("ENGINE_MODEL_STEPS", "40"))
 
 

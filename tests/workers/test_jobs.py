@@ -126,7 +126,7 @@ async def test_a_job_is_stopped_at_its_limit(api: Installation) -> None:
     shown = (await api.get(f"/v1/jobs/{handle.job_id}")).json()
     assert (shown["state"], shown["error"]["type"]) == (
         "failed",
-        "workers.engine.execution.TimeLimitExceeded",
+        "TimeoutError",
     )
 
 

@@ -101,7 +101,8 @@ class Broker:
         self._most_crashes = most_crashes
         self._heard = heard
         self._leases = leases
-        self._numbers = itertools.count(1)
+        self._claim_numbers = itertools.count(1)
+        self._finish_numbers = itertools.count(1)
         self._pass_over = 0
         self._link: Link | None = None
         self._connecting = asyncio.Lock()
@@ -129,7 +130,7 @@ class Broker:
             await self.connect()
         if (wait := self._no_claim_before - time.monotonic()) > 0:
             await asyncio.sleep(wait)
-        number = next(self._numbers)
+        number = next(self._claim_numbers)
         begun = time.monotonic()
 
         def arguments() -> list[Any]:
@@ -178,7 +179,7 @@ class Broker:
 
         Returns finish.lua's code for each.
         """
-        number = next(self._numbers)
+        number = next(self._finish_numbers)
         arguments: list[Any] = ["", self._incarnation, number, EVENTS_KEPT, AGEING_MS]
         for held, score, end in endings:
             arguments += (

@@ -40,10 +40,6 @@ log = logging.getLogger(__name__)
 Hook = Callable[[dict[Any, Any]], Awaitable[None]]
 
 
-class TimeLimitExceeded(TimeoutError):
-    """A run took longer than its limit."""
-
-
 class WorkerCrashed(JobExecutionFailed):
     """The job's worker died in each of its runs."""
 
@@ -276,7 +272,7 @@ class Executor:
         """Decide what a run means that this worker stopped."""
         if run.stop in (Stop.SOFT_LIMIT, Stop.HARD_LIMIT):
             assert run.function is not None
-            late = TimeLimitExceeded(f"it ran longer than {self._timeout(run.function):g} s")
+            late = TimeoutError(f"it ran longer than {self._timeout(run.function):g} s")
             late.__cause__ = error
             return self._retried(run, late) or self._failed(run, late)
         if run.stop is Stop.CANCELLED:

@@ -5,8 +5,9 @@ import gc
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
-from arq.connections import ArqRedis
+from arq.connections import ArqRedis, create_pool
 from arq.typing import WorkerSettingsType
 from arq.worker import get_kwargs
 
@@ -40,13 +41,20 @@ def memory_mib() -> float:
 
 def check_health(settings: WorkerSettingsType) -> int:
     """Return arq's exit code: 0 when a worker of the queue has said so lately, else 1."""
-    known = get_kwargs(settings)
-    return asyncio.run(_check(known["redis_pool"](), str(known["queue_name"])))  # type: ignore[operator] # arq types every setting so
+    known: dict[str, Any] = get_kwargs(settings)
+    return asyncio.run(_check(known))
 
 
-async def _check(redis: ArqRedis, queue: str) -> int:
+async def _check(known: dict[str, Any]) -> int:
+    made = known.get("redis_pool")
+    if made is None:
+        redis = await create_pool(known.get("redis_settings"))
+    else:
+        redis = made if isinstance(made, ArqRedis) else made()
+    queue = known.get("queue_name") or redis.default_queue_name
+    pattern = known.get("health_check_key") or f"{queue}{HEALTH}*"
     try:
-        async for key in redis.scan_iter(match=f"{queue}{HEALTH}*"):
+        async for key in redis.scan_iter(match=pattern):
             log.info("healthy: %s", key.decode())
             return 0
     finally:

@@ -81,7 +81,8 @@ class LeaseKeeper:
         self._stop.set()
         if self._beating is not None:
             self._beating.cancel()
-        await asyncio.to_thread(self._thread.join)
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
 
     def _tick(self) -> None:
         now = time.monotonic()

@@ -57,11 +57,11 @@ class Slots:
             return 0
         if len(self._guests) > 1:
             hungry = [other for other in self._guests if other.hungry]
-            self._grants += 1
-            first = hungry[-1 if self._grants % _SHARE == 0 else 0] if hungry else guest
+            first = hungry[-1 if self._grants % _SHARE == _SHARE - 1 else 0] if hungry else guest
             if first is not guest:
                 first.wake()
                 return 0
+            self._grants += 1
         return free
 
     def take(self, count: int) -> None:

@@ -21,6 +21,7 @@ from workers.engine.isolation import LOOK_AGAIN, Isolation
 from workers.engine.limits import Answer, Limits
 from workers.engine.outbox import Ended, Outbox
 from workers.engine.running import Running, Stop
+from workers.engine.sentry import isolated
 from workers.engine.wakes import Wakes
 
 if TYPE_CHECKING:
@@ -138,8 +139,9 @@ class Turns:
         if worker.burst and worker.max_burst_jobs >= 0:
             wanted = min(wanted, worker.max_burst_jobs - self.started_count - len(self._claimed))
         room = self._slots.room(self, wanted)
-        if not room and worker.prefetch > len(self._waiting):
-            room = min(wanted, worker.prefetch - len(self._waiting))
+        if not room and worker.prefetch:
+            ahead = max(0, self._slots.used - self._slots.open)
+            room = min(wanted, worker.prefetch - ahead)
         return max(room, 0)
 
     async def _claim(self, room: int) -> None:
@@ -216,7 +218,8 @@ class Turns:
     async def _execute(self, run: Running) -> None:
         ctx: dict[Any, Any] | None = None
         try:
-            end, ctx = await self._executor.execute(run)
+            with isolated():
+                end, ctx = await self._executor.execute(run)
         except asyncio.CancelledError:  # before its code began
             end = Ending(Outcome.RELEASED, at_ms=int(self.broker.clock.now_ms()))
         except Exception:  # an error of ours; the job is kept, and does not come back for ever

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-_FUTILE_PER_SECOND = 2.0
+_FUTILE_PER_SECOND = 1.0
 _FUTILE_AT_ONCE = 20.0
 
 

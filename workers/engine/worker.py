@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from signal import Signals
 from typing import Any, ClassVar
@@ -99,6 +99,7 @@ class Worker(arq.worker.Worker):
         self._recycle_above = recycle_above
         self._grace_over = asyncio.Event()
         self._quiet = asyncio.Event()
+        self._chores: list[asyncio.Task[None]] = []
         self.job_tasks = self.tasks
         self.turns: Turns | None = None
         if ledger is not None:
@@ -130,29 +131,17 @@ class Worker(arq.worker.Worker):
             running=turns.held_runs,
             told=turns.told,
         )
-        await turns.broker.connect()
-        for warning in await verify(self.pool):
-            log.warning("%s", warning)
-        keeper.start()
-        if self.cron_jobs:  # before the first claim: a burst may be over after it
-            await self._tick()
-        chores = [
-            asyncio.create_task(self._beat(turns, keeper)),
-            asyncio.create_task(self._tend(turns)),
-            *self._cron_task(),
-        ]
-        serving = asyncio.create_task(turns.serve())
+        serving = asyncio.create_task(self._serve(turns, keeper))
         stopping = asyncio.create_task(self._quiet.wait())
         try:
-            done, _ = await asyncio.wait(
-                [serving, stopping, *chores], return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in done - {stopping}:
-                task.result()
+            await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()
         finally:
             stopping.cancel()
-            for task in chores:
-                task.cancel()
+            failed = [chore for chore in self._chores if chore.done()]
+            for chore in self._chores:
+                await _end(chore)
             await self._drain(turns, serving)
             await keeper.close()
             turns.close()
@@ -160,6 +149,29 @@ class Worker(arq.worker.Worker):
             self.allow_pick_jobs = True
             self._quiet.clear()
             self._grace_over.clear()
+            self._chores.clear()
+        for chore in failed:
+            chore.result()
+
+    async def _serve(self, turns: Turns, keeper: LeaseKeeper) -> None:
+        """Serve once Redis is there; ends by an error, or in burst mode."""
+        await turns.broker.connect()
+        for warning in await verify(self.pool):
+            log.warning("%s", warning)
+        keeper.start()
+        if self.cron_jobs:  # before the first claim: a burst may be over after it
+            await self._tick()
+        self._add_chore(self._beat(turns, keeper))
+        self._add_chore(self._tend(turns))
+        if self.cron_jobs:
+            self._add_chore(self._cron())
+        await turns.serve()
+
+    def _add_chore(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this beside the jobs; an error of it stops the worker."""
+        chore = asyncio.create_task(work)
+        self._chores.append(chore)
+        chore.add_done_callback(lambda _: self._quiet.set())
 
     async def _open_pool(self) -> None:
         if self._pool is None and self._connect is not None:
@@ -174,12 +186,12 @@ class Worker(arq.worker.Worker):
             )
 
     def _make_turns(self) -> Turns:
-        keep = -1 if self.keep_result_forever else int(self.keep_result_s * 1000)
         writer = Writer(
             None if self.job_serializer is serialize else self.job_serializer,
             None if self.job_deserializer is deserialize else self.job_deserializer,
             self.queue_name,
-            keep,
+            int(self.keep_result_s * 1000),
+            keep_forever=self.keep_result_forever,
         )
         turns = Turns(self, incarnation())
 
@@ -208,7 +220,9 @@ class Worker(arq.worker.Worker):
         if turns.runs and self._quiet.is_set():
             quiet = asyncio.create_task(turns.idle())
             await asyncio.wait(
-                [quiet, over], timeout=self.grace, return_when=asyncio.FIRST_COMPLETED
+                [quiet, over],
+                timeout=None if self.recycled else self.grace,
+                return_when=asyncio.FIRST_COMPLETED,
             )
             quiet.cancel()
         over.cancel()
@@ -220,9 +234,7 @@ class Worker(arq.worker.Worker):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_ENDING):
                 await turns.outbox.flush()
-        serving.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
+        await _end(serving)
 
     async def _beat(self, turns: Turns, keeper: LeaseKeeper) -> None:
         """Tell of our health, and notice when it is time to be replaced."""
@@ -265,9 +277,6 @@ class Worker(arq.worker.Worker):
         )
         expiry = int((self.health_check_interval + 1) * 1000)
         await self.pool.set(self.health_check_key, text, px=expiry)
-
-    def _cron_task(self) -> "list[asyncio.Task[None]]":
-        return [asyncio.create_task(self._cron())] if self.cron_jobs else []
 
     async def _cron(self) -> None:
         while True:
@@ -332,6 +341,13 @@ def _settings() -> inspect.Signature:
 
 
 Worker.__signature__ = _settings()
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    """Cancel a task, as often as it takes: libraries lose a cancellation now and then."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.2)
 
 
 def install() -> None:

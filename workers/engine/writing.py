@@ -22,7 +22,8 @@ class Writer:
         serializer: arq's `job_serializer`; None for Almanac's JSON.
         deserializer: arq's `job_deserializer`; likewise.
         queue: key of the queue.
-        keep_ms: how long results of functions stay that do not say; -1 for good.
+        keep_ms: how long results of functions stay that do not say.
+        keep_forever: whether they stay for good.
     """
 
     def __init__(
@@ -31,11 +32,14 @@ class Writer:
         deserializer: Deserializer | None,
         queue: str,
         keep_ms: int,
+        *,
+        keep_forever: bool,
     ) -> None:
         self._serializer = serializer
         self._deserializer = deserializer
         self._queue = queue
         self._keep_ms = keep_ms
+        self._keep_forever = keep_forever
 
     def read(self, run: Running) -> None:
         """Decode a payload into the run; raises DecodeError."""
@@ -58,8 +62,9 @@ class Writer:
     def keep_of(self, function: Function | CronJob | None) -> int:
         """Return for how many ms a result stays; -1 for good."""
         if function is None:
-            return self._keep_ms
-        if function.keep_result_forever:
+            return -1 if self._keep_forever else self._keep_ms
+        forever = function.keep_result_forever
+        if forever if forever is not None else self._keep_forever:
             return -1
         seconds = function.keep_result_s
         return self._keep_ms if seconds is None else int(seconds * 1000)

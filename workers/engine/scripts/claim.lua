@@ -109,9 +109,13 @@ local function lease_one(id, score, left, crashes)
   if score == '1' and not call('GETEX', 'arq:job:' .. id) then
     -- arq's abort of a job that ended between its two commands: there is nothing left to cancel.
     call('ZREM', queue, id)
-    call('DEL', 'arq:in-progress:' .. id)
+    -- Its payload may also have expired before, with the rest still there.
+    call('DEL', 'arq:in-progress:' .. id, 'arq:retry:' .. id, queue .. ':attempts:' .. id)
+    call('ZREM', high, id)
+    call('ZREM', low, id)
     call('ZREM', 'arq:abort', id)
     call('HDEL', claims, id)
+    call('HDEL', crashes_key, id)
     return
   end
   if left and string.sub(left, -6) ~= ':alone' then
