@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import arq.worker
-import pytest
 from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool
 
@@ -86,9 +85,3 @@ async def opened(url: str, kind: str, codec: Codec) -> AsyncIterator[Bench]:
     finally:
         await redis.aclose()
         await pool.aclose()
-
-
-def both(reason: str) -> list[Any]:
-    """Return parameters for `kind` of a test that arq passes and we, by a known fault, fail."""
-    mark = pytest.mark.xfail(strict=True, reason=f"engine: {reason}")
-    return ["arq", pytest.param("ours", marks=mark)]

@@ -10,7 +10,7 @@ from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool
 
 from service.queue import QueueClient
-from tests.compat.bench import JSON, Bench, StockWorker, both
+from tests.compat.bench import JSON, Bench, StockWorker
 from tests.compat.plain import Settings
 from tests.compat.programs import OURS, STOCK, Programs, until
 from tests.compat.test_clients import add, sent
@@ -95,9 +95,6 @@ async def test_health_is_told(bench: Bench, programs: Programs, code: str) -> No
     assert await bench.redis.keys("*:health*") == []
 
 
-@pytest.mark.parametrize(
-    "kind", both("check_health wants a redis_pool that is a function, and has no default queue")
-)
 async def test_check_answers(bench: Bench, programs: Programs, code: str) -> None:
     """`arq SETTINGS --check`: 0 while a worker lives, 1 before and after."""
     assert (await programs.ended(programs.start(code, "--check")))[0] == 1

@@ -9,11 +9,10 @@ from arq import Retry, func
 from arq.jobs import Job, JobStatus
 from arq.worker import JobExecutionFailed, RetryJob
 
-from tests.compat.bench import PICKLE, Bench, both
+from tests.compat.bench import PICKLE, Bench
 from tests.compat.test_clients import Ctx, add, named, sent
 
 pytestmark = pytest.mark.asyncio
-STRANGE_TIMEOUT = both("TimeLimitExceeded is a class of ours, which a client cannot rebuild")
 DAY_MS = 86_400_000
 
 
@@ -56,9 +55,6 @@ async def test_how_long_results_stay(
     assert found == expected or (expected > 0 and expected - 2_000 < found <= expected)
 
 
-@pytest.mark.parametrize(
-    "kind", both("writing.py takes a function's keep_result_forever of None and of False for one")
-)
 @pytest.mark.parametrize(
     ("function", "expected"),
     [({"keep_result": 5}, -1), ({"keep_result_forever": False}, 60_000)],
@@ -164,7 +160,6 @@ async def test_an_ordinary_error_is_no_retry(bench: Bench) -> None:
     assert runs == [1]
 
 
-@pytest.mark.parametrize("kind", STRANGE_TIMEOUT)
 @pytest.mark.parametrize("own", [{}, {"timeout": timedelta(seconds=0.1)}])
 async def test_time_is_limited(bench: Bench, own: dict[str, Any]) -> None:
     """`job_timeout` of the worker and `timeout` of a function end a run with TimeoutError."""
@@ -182,7 +177,6 @@ async def test_time_is_limited(bench: Bench, own: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("codec", [PICKLE])
-@pytest.mark.parametrize("kind", STRANGE_TIMEOUT)
 async def test_a_pickled_result_needs_nothing_of_ours(bench: Bench) -> None:
     """A client of arq that has not our package reads what the engine itself raises."""
 

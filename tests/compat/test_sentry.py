@@ -61,10 +61,6 @@ async def test_errors_are_reported_once(
     ]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="engine: jobs share one isolation scope of Sentry, and each adds a processor to it",
-)
 @pytest.mark.parametrize("way", ["create_worker", "serve"])
 async def test_an_event_names_its_job(
     client: QueueClient, valkey_socket_url: str, way: str

@@ -80,9 +80,6 @@ async def test_a_mixed_backlog_is_drained_in_order(
     assert order.queues[:40].count("media") >= 18
 
 
-@pytest.mark.xfail(
-    strict=True, reason="engine: Slots.room counts refusals too, so the tenth grant is lost"
-)
 async def test_the_last_queue_is_not_starved(client: QueueClient, valkey_socket_url: str) -> None:
     """N030: while the first has a backlog, a tenth of the slots goes to the last."""
     order = Order()

@@ -73,9 +73,6 @@ async def test_without_prefetch_others_get_the_rest(client: QueueClient) -> None
     assert (busy.started, idle.started) == ([1], [2])
 
 
-@pytest.mark.xfail(
-    strict=True, reason="engine: Turns._room does not count what is claimed but not yet waiting"
-)
 async def test_prefetch_reserves_so_many(client: QueueClient) -> None:
     """G050, T045: with a prefetch of 2 two jobs wait claimed beside the one that runs."""
     gate = Gate()
@@ -189,11 +186,6 @@ async def test_a_worker_above_its_memory_stops(client: QueueClient) -> None:
     assert await client.zcard(KEY) == 3 - len(gate.started)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="engine: claims share their counter with outcomes, so that all of a busy worker may be "
-    "odd and none the tenth",
-)
 @pytest.mark.parametrize("pauses", [2, 4])
 async def test_the_tenth_comes_whatever_came_before(client: QueueClient, pauses: int) -> None:
     """G080: the share of the other lanes does not depend on how often a worker found nothing."""

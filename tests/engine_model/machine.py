@@ -1,87 +1,45 @@
-"""Clients, workers, supervisors, operators and arq itself at one queue, in any order."""
+"""Workers and supervisors at the same queue: claims, outcomes, leases, deaths, in any order."""
 
 import asyncio
-import itertools
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from arq.connections import ArqRedis
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from redis.asyncio import ConnectionPool
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
+from tests.engine_model.clients import (
+    AT_ONCE,
+    CLAIMS_TO_DRAIN,
+    DELAYS,
+    KEEP,
+    LANES,
+    WORKERS,
+    ClientSide,
+    Worker,
+)
 from tests.engine_model.model import (
     AFTER,
     AGAIN,
     ANSWER,
     BEHIND,
-    DAY,
     EARLY,
     ENDS,
     GONE,
     LEASE,
     MOST_CRASHES,
     End,
-    Job,
-    Model,
     Run,
+    differences,
+    job_id_of,
+    jobs_in,
     sha_of,
 )
-from tests.engine_model.server import QUEUE, Server
-from tests.queue.leaks import leaked_keys
-
-START = 1_700_000_000_000
-IDS = st.sampled_from("abcd")
-SOME_IDS = st.lists(IDS, min_size=1, max_size=3, unique=True)
-LANES = st.sampled_from(("normal", "high", "low"))
-DELAYS = st.sampled_from((0, 0, 0, 1, 2, 3, 10_000, 200_000))
-TTLS = st.sampled_from((None, None, None, 45_000, 205_000))
-WORKERS = st.integers(0, 2)
-PASSING = st.sampled_from((1, 2, 10_000, 30_000, 100_000, 400_000, -30_000, -110_000, 90_000_000))
-KEEP = st.sampled_from((0, 600_000, -1))
-CLAIM_FIELDS = 7
-CLAIMS_TO_DRAIN = 60
-AT_ONCE = 5
-"""Calls of one worker under way at a time."""
+from tests.engine_model.server import QUEUE, assert_nothing_leaked
 
 
-@dataclass
-class Worker:
-    """One process: what it called last, and what it believes to hold."""
-
-    base: str
-    start: int = 1
-    claims: int = 0
-    last_claim: tuple[list[Any], list[Run], int] | None = None
-    """Arguments, what was taken, and when the answer is forgotten."""
-    runs: list[Run] = field(default_factory=list)
-
-    @property
-    def incarnation(self) -> str:
-        return f"{self.base}.{self.start}"
-
-
-class QueueMachine(RuleBasedStateMachine):
-    """Every rule calls the real script and the model, and then compares what they hold."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self.url = url
-        self.server = Server(url)
-        self.model = Model(START)
-        self.workers = [Worker("aa"), Worker("aa", start=2), Worker("bb")]
-        self.late: list[Run] = []
-        """Of workers that have started anew, or that gave the job back: their calls come late."""
-        self.bases = itertools.count()
-        self.finishes: Counter[str] = Counter()
-        self.last_finishes: dict[str, list[tuple[list[Any], list[int], int]]] = {}
-        """Of each incarnation: arguments, answer, and when that is forgotten."""
-        self.generations = itertools.count(1)
-        self.aborts: list[str] = []
-        self.ended: set[int] = set()
+class QueueMachine(ClientSide):
+    """A queue with all who use it; compares the server with the model after each step."""
 
     def teardown(self) -> None:
         """M10: every job can be claimed in the end, and nothing is left of it."""
@@ -92,183 +50,10 @@ class QueueMachine(RuleBasedStateMachine):
         finally:
             self.server.close()
 
-    # Clients
-
     @initialize(lane=LANES)
     def begin(self, lane: str) -> None:
         self._enqueue(["a", "b", "c"], lane, 0, None)
         self._claim(self.workers[0], 2)
-
-    def _new(self, job_id: str, lane: str, delay: int, ttl: int | None) -> Job:
-        generation = next(self.generations)
-        job = Job(generation, f"{{{generation}}}".encode(), 0, self.model.now + delay, lane)
-        job.show_at(job.due, behind=True)
-        job.expires = None if ttl is None else self.model.now + ttl
-        return job
-
-    def _ask_enqueue(
-        self, script: str, jobs: dict[str, Job], lane: str, delay: int, ttl: int | None
-    ) -> list[int]:
-        items: list[Any] = []
-        for job_id, job in jobs.items():
-            items += (job_id, job.due if delay else "", job.payload)
-        answer: list[int] = self.server.run(
-            script, self.model.now, lane, "" if ttl is None else ttl, BEHIND, *items
-        )
-        return answer
-
-    @rule(ids=SOME_IDS, lane=LANES, delay=DELAYS, ttl=TTLS)
-    def enqueue(self, ids: list[str], lane: str, delay: int, ttl: int | None) -> None:
-        self._enqueue(ids, lane, delay, ttl)
-
-    def _enqueue(self, ids: list[str], lane: str, delay: int, ttl: int | None) -> None:
-        # An id whose payload has expired is queued and not known to be: arq's clients overwrite it.
-        ids = [i for i in ids if i not in self.model.jobs or self.model.jobs[i].payload]
-        if not ids:
-            return
-        model = self.model
-        jobs = {job_id: self._new(job_id, lane, delay, ttl) for job_id in ids}
-        expected = [int(i not in model.jobs and i not in model.results) for i in ids]
-        assert self._ask_enqueue("enqueue", jobs, lane, delay, ttl) == expected
-        for (job_id, job), queued in zip(jobs.items(), expected, strict=True):
-            if queued:
-                model.jobs[job_id] = job
-                model.marks.pop(job_id, None)
-
-    @rule(job_id=IDS, lane=LANES, delay=DELAYS, ttl=TTLS)
-    def requeue(self, job_id: str, lane: str, delay: int, ttl: int | None) -> None:
-        model = self.model
-        old, job = model.jobs.get(job_id), self._new(job_id, lane, delay, ttl)
-        answer = self._ask_enqueue("requeue", {job_id: job}, lane, delay, ttl)
-        assert answer == [int(old is None)]
-        if old is None:
-            model.jobs[job_id] = job
-            for left in (model.marks, model.results, model.attempts, model.dead):
-                left.pop(job_id, None)
-        elif old.payload is None:
-            old.payload, old.expires = job.payload, job.expires
-
-    @rule(job_id=IDS, delay=DELAYS)
-    def enqueue_by_arq(self, job_id: str, delay: int) -> None:
-        if job_id in self.model.jobs or job_id in self.model.results:
-            return
-        job = self._new(job_id, "normal", delay, delay + DAY)
-        self.server.send("PSETEX", f"arq:job:{job_id}", delay + DAY, job.payload or b"")
-        self.server.send("ZADD", QUEUE, job.due, job_id)
-        self.model.jobs[job_id] = job
-
-    @precondition(lambda self: self.model.jobs)
-    @rule(job_id=IDS, lane=LANES)
-    def move_lane(self, job_id: str, lane: str) -> None:
-        job = self.model.jobs.get(job_id)
-        moves = job is not None and job.score != 1 and job_id not in self.model.holders
-        answer = self.server.run("move_lane", self.model.now, lane, BEHIND, job_id)
-        assert answer == int(moves)
-        if job is not None and moves:
-            start = job.index if job.lane == "low" else job.score
-            job.lane = lane
-            job.show_at(start, behind=True)
-
-    @precondition(lambda self: self.model.jobs)
-    @rule(job_id=IDS, keep=st.sampled_from((0, 600_000)))
-    def cancel(self, job_id: str, keep: int) -> None:
-        model = self.model
-        if job_id not in model.jobs and job_id in model.holders:
-            return
-        expected = b"absent"
-        if job_id in model.holders:
-            expected = b"asked"
-            model.marks[job_id] = model.now
-        elif job_id in model.jobs:
-            expected = b"cancelled"
-            model.forget(job_id)
-            model.attempts.pop(job_id, None)
-            model.counts["cancelled"] += 1
-            if keep:
-                model.results[job_id] = model.now + keep
-        assert self.server.run("cancel", model.now, job_id, "result", keep) == expected
-
-    @precondition(lambda self: self.model.jobs)
-    @rule(job_id=IDS)
-    def abort_begins(self, job_id: str) -> None:
-        """arq's abort(), first round trip: of a job that is deferred."""
-        job = self.model.jobs.get(job_id)
-        if job is not None and job.score > self.model.now:
-            self.server.send("ZREM", QUEUE, job_id)
-            self.server.send("ZADD", QUEUE, 1, job_id)
-            job.score, job.aborting = 1, True
-            self.aborts.append(job_id)
-
-    @precondition(lambda self: self.aborts)
-    @rule()
-    def abort_ends(self) -> None:
-        """arq's abort(), second round trip; a mark of a job that has left is arq's to leave."""
-        job_id = self.aborts.pop(0)
-        if job_id in self.model.jobs:
-            self.server.send("ZADD", "arq:abort", self.model.now, job_id)
-            self.model.marks[job_id] = self.model.now
-
-    # Operators
-
-    @rule()
-    def pause_or_resume(self) -> None:
-        self.model.paused = not self.model.paused
-        key = f"{QUEUE}:paused"
-        self.server.send(*(("SET", key, 1) if self.model.paused else ("DEL", key)))
-
-    @precondition(lambda self: self.model.jobs)
-    @rule(ids=SOME_IDS)
-    def purge(self, ids: list[str]) -> None:
-        model = self.model
-        expected = [-1 if i not in model.jobs else int(i not in model.holders) for i in ids]
-        assert self.server.run("purge", model.now, *ids) == expected
-        for job_id, code in zip(ids, expected, strict=True):
-            if code == 1:
-                model.forget(job_id)
-                model.attempts.pop(job_id, None)
-
-    @precondition(lambda self: self.model.dead)
-    @rule(job_id=IDS, lane=LANES)
-    def replay(self, job_id: str, lane: str) -> None:
-        model = self.model
-        possible = bool(model.dead.get(job_id)) and job_id not in model.jobs
-        assert self.server.run("replay", model.now, BEHIND, job_id, lane) == [int(possible)]
-        if possible:
-            job = self._new(job_id, lane, 0, None)
-            job.payload = model.dead.pop(job_id)
-            model.jobs[job_id] = job
-            model.results.pop(job_id, None)
-            model.attempts.pop(job_id, None)
-
-    @precondition(lambda self: self.model.dead)
-    @rule(job_id=IDS)
-    def discard(self, job_id: str) -> None:
-        model = self.model
-        if job_id in model.jobs:  # its errors would become those of the new job, and stay behind
-            return
-        dead = model.dead.pop(job_id, None) is not None
-        assert self.server.run("discard", model.now, job_id) == [int(dead)]
-        if dead:
-            model.attempts.pop(job_id, None)
-
-    @rule(by=PASSING)
-    def time_passes(self, by: int) -> None:
-        self._pass_time(by)
-
-    def _pass_time(self, by: int) -> None:
-        self.model.pass_time(by)
-        now = self.model.now
-        for worker in self.workers:
-            if worker.last_claim is not None and worker.last_claim[2] <= now:
-                worker.last_claim = None
-        kept = {i: [c for c in calls if c[2] > now] for i, calls in self.last_finishes.items()}
-        self.last_finishes = {i: calls for i, calls in kept.items() if calls}
-
-    @rule()
-    def scripts_are_forgotten(self) -> None:
-        self.server.send("SCRIPT", "FLUSH")
-
-    # Workers
 
     def _claim_arguments(self, worker: Worker, number: int, wanted: int) -> list[Any]:
         alone = int(not worker.runs)
@@ -314,8 +99,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.lanes = {job_id: model.jobs[job_id].lane for job_id in self.before}
         self.aged = {i for i in self.before if model.jobs[i].score <= model.now + EARLY}
         taken = []
-        for at in range(0, len(rows), CLAIM_FIELDS):
-            row = rows[at : at + CLAIM_FIELDS]
+        for row in jobs_in(rows):
             job_id, score, mark = row[0].decode(), int(float(row[1])), row[4].decode()
             assert job_id in self.before, "M2, M6: it is held, or not due"
             job = model.jobs[job_id]
@@ -393,7 +177,7 @@ class QueueMachine(RuleBasedStateMachine):
             return
         still = [r for r in taken if model.holders.get(r.job_id, ("", 0))[0] == r.token]
         assert (status, held) == (b"ok", 0), (status, held, rows)
-        answered = [(row[0].decode(), int(float(row[1])), row[6].decode()) for row in _rows(rows)]
+        answered = [(row[0].decode(), int(float(row[1])), row[6].decode()) for row in jobs_in(rows)]
         assert answered == [(run.job_id, run.score, run.kind) for run in still]
 
     @precondition(lambda self: any(worker.last_claim for worker in self.workers))
@@ -427,7 +211,7 @@ class QueueMachine(RuleBasedStateMachine):
     def _finish_some(self, runs: Sequence[Run], data: st.DataObject) -> None:
         first = data.draw(st.sampled_from(runs))
         company = [run for run in runs if run.incarnation == first.incarnation]
-        chosen = st.lists(st.sampled_from(company), min_size=1, max_size=3, unique_by=_job_id)
+        chosen = st.lists(st.sampled_from(company), min_size=1, max_size=3, unique_by=job_id_of)
         self._finish([self._end_of(run, data) for run in data.draw(chosen)])
 
     def running(self) -> list[Run]:
@@ -570,8 +354,8 @@ class QueueMachine(RuleBasedStateMachine):
         if f"{QUEUE}:dead" in dump:
             dump[f"{QUEUE}:dead"] = set(dump[f"{QUEUE}:dead"])
         held = {name: value for name, value in dump.items() if name not in gone}
-        differences = _differences(held, model.view())
-        assert not differences, differences
+        found = differences(held, model.view())
+        assert not found, found
         for job_id, (token, until) in model.holders.items():
             assert server.deadlines[f"arq:in-progress:{job_id}"] == until, "M7"
             assert token == "1" or model.jobs[job_id].score in (1, until + AFTER), "M7"
@@ -605,29 +389,4 @@ class QueueMachine(RuleBasedStateMachine):
         """Nothing is left but what may be; dead jobs keep their payload and errors."""
         self._pass_time(60_000)
         self.the_server_agrees()
-        asyncio.run(_assert_nothing_leaked(self.url))
-
-
-async def _assert_nothing_leaked(url: str) -> None:
-    pool = ConnectionPool.from_url(url)
-    client = ArqRedis(pool)
-    try:
-        leaked = await leaked_keys(client)
-        assert not leaked, leaked
-    finally:
-        await client.aclose()
-        await pool.aclose()
-
-
-def _differences(found: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
-    names = sorted({*found, *expected})
-    pairs = {name: (found.get(name), expected.get(name)) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _job_id(run: Run) -> str:
-    return run.job_id
-
-
-def _rows(flat: Sequence[Any]) -> list[Sequence[Any]]:
-    return [flat[at : at + CLAIM_FIELDS] for at in range(0, len(flat), CLAIM_FIELDS)]
+        asyncio.run(assert_nothing_leaked(self.url))

@@ -8,6 +8,8 @@ from typing import Any
 
 from tests.engine_model.server import QUEUE
 
+CLAIM_FIELDS = 7
+
 LEASE = 100_000
 AFTER = 3
 """Milliseconds after the lease's end at which the job is visible again."""
@@ -273,3 +275,20 @@ class Model:
 def sha_of(payload: bytes) -> str:
     """Return the digest by which a script knows a payload."""
     return hashlib.sha1(payload, usedforsecurity=False).hexdigest()
+
+
+def differences(found: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+    """Return what is only in one of them, or other in each."""
+    names = sorted({*found, *expected})
+    pairs = {name: (found.get(name), expected.get(name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def job_id_of(run: Run) -> str:
+    """Sort by it."""
+    return run.job_id
+
+
+def jobs_in(flat: Sequence[Any]) -> list[Sequence[Any]]:
+    """Return the jobs of a claim's flat reply."""
+    return [flat[at : at + CLAIM_FIELDS] for at in range(0, len(flat), CLAIM_FIELDS)]

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import redis
+from arq.connections import ArqRedis
+from redis.asyncio import ConnectionPool
 
 import workers.engine
 from service.queue.scripting import source
+from tests.queue.leaks import leaked_keys
 
 QUEUE = "almanac:model"
 _WORKER_SIDE = ("claim", "finish", "renew", "release")
@@ -109,3 +112,15 @@ def _plain(kind: bytes, value: Any) -> Any:
     if kind == b"zset":
         return {name: int(float(score)) for name, score in zip(names, values, strict=True)}
     return dict(zip(names, values, strict=True))
+
+
+async def assert_nothing_leaked(url: str) -> None:
+    """Look for keys of jobs that no longer exist."""
+    pool = ConnectionPool.from_url(url)
+    client = ArqRedis(pool)
+    try:
+        leaked = await leaked_keys(client)
+        assert not leaked, leaked
+    finally:
+        await client.aclose()
+        await pool.aclose()

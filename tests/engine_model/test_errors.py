@@ -73,19 +73,7 @@ def spoil(server: Server, key: str) -> None:
     server.send(*(("SET", key, "other") if ":attempts:" in key else ("LPUSH", key, "other")))
 
 
-def cases() -> Iterator[Any]:
-    unchecked = [
-        (call, "arq:abort") for call in ("enqueue", "requeue", "cancel", "purge", "replay")
-    ]
-    unchecked.append(("discard", QUEUE))
-    reason = "engine: this client script does not check this key before its first write"
-    for call, key in itertools.product(CALLS, KEYS):
-        fails = (call, key) in unchecked
-        marks = [pytest.mark.xfail(strict=True, reason=reason)] if fails else []
-        yield pytest.param(call, key, marks=marks)
-
-
-@pytest.mark.parametrize(("call", "key"), list(cases()))
+@pytest.mark.parametrize(("call", "key"), list(itertools.product(CALLS, KEYS)))
 def test_a_failing_script_has_changed_nothing(server: Server, call: str, key: str) -> None:
     spoil(server, key)
     before = server.snapshot()

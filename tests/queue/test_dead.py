@@ -212,6 +212,7 @@ async def test_discarding_leaves_a_new_job_of_the_same_id(client: QueueClient) -
     await die(client, echo(number=1).deferred(job_id="one"), OSError())
     await client.delete("arq:result:one")
     await client.enqueue(echo(number=2).deferred(job_id="one"))
+    await client.set("arq:retry:one", 1)  # it has failed once
     assert await discard(client, KEY, DeadFilter()) == 1
     assert await raw(client, "LLEN", f"{KEY}:attempts:one") == 1
     assert await client.zrange(KEY, 0, -1) == [b"one"]

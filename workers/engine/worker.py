@@ -165,6 +165,7 @@ class Worker(arq.worker.Worker):
         self._add_chore(self._tend(turns))
         if self.cron_jobs:
             self._add_chore(self._cron())
+        self._recycle_if_due(turns)  # before the first claim
         await turns.serve()
 
     def _add_chore(self, work: Coroutine[Any, Any, None]) -> None:
@@ -263,6 +264,7 @@ class Worker(arq.worker.Worker):
             reason = f"{turns.started_count} jobs" if worn else f"{memory_mib():.0f} MiB"
             log.info("this worker is replaced after %s", reason)
             self.recycled = True
+            self.allow_pick_jobs = False
             self._quiet.set()
 
     async def _tell_health(self, turns: Turns, keeper: LeaseKeeper) -> None:

@@ -18,6 +18,7 @@ if redis.call('EXISTS', in_progress) == 1 then
   redis.call('ZADD', 'arq:abort', now, id)
   return 'asked'
 end
+redis.call('ZCARD', 'arq:abort')
 for _, hash in ipairs({ ':claims', ':crashes', ':counts' }) do
   redis.call('HLEN', queue .. hash) -- a key of another kind fails here, before the first write
 end

@@ -46,6 +46,7 @@ end
 if #ids > 0 then
   -- A key of another kind fails here, before the first write.
   if index then redis.call('ZCARD', index) end
+  redis.call('ZCARD', 'arq:abort')
   redis.call('HLEN', KEYS[1] .. ':claims')
   redis.call('HLEN', KEYS[1] .. ':crashes')
   redis.call('ZADD', KEYS[1], unpack(scores))

@@ -5,6 +5,7 @@
 -- Cost   O(log n) per id with n ids in the queue; call it with at most 100 ids
 -- Atomic per call. The keys of a job are made from its id, so one Redis node must hold them all.
 local queue = KEYS[1]
+redis.call('ZCARD', 'arq:abort')
 for _, hash in ipairs({ ':claims', ':crashes' }) do
   redis.call('HLEN', queue .. hash) -- a key of another kind fails here, before the first write
 end

@@ -12,6 +12,7 @@ if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
+redis.call('ZCARD', 'arq:abort')
 for _, hash in ipairs({ ':claims', ':crashes', ':dead:jobs' }) do
   redis.call('HLEN', queue .. hash) -- a key of another kind fails here, before the first write
 end

@@ -18,6 +18,7 @@ for _, name in ipairs({ queue .. ':claims', queue .. ':crashes', queue .. ':dead
   redis.call('HLEN', name) -- a key of another kind fails here, before the first write
 end
 redis.call('ZCARD', queue .. ':dead')
+redis.call('ZCARD', 'arq:abort')
 if index then redis.call('ZCARD', index) end
 
 local replies, left, ids = {}, {}, {}
