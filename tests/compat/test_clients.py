@@ -91,7 +91,7 @@ async def test_deferred_jobs_start_at_their_time(bench: Bench, how: str) -> None
     await bench.work([when])
     started = await job.result()
     # arq keeps milliseconds, rounded.
-    assert 0.2985 <= started - begun < 1
+    assert 0.2985 <= started - begun < 5
 
 
 async def test_an_id_is_taken_until_its_result_is_gone(bench: Bench) -> None:

@@ -100,7 +100,7 @@ async def test_retry_waits(bench: Bench) -> None:
             while not starts or await job.status() is not JobStatus.deferred:  # noqa: ASYNC110 - in Redis
                 await asyncio.sleep(0.01)
         await job.result(timeout=5, poll_delay=0.02)
-    assert 0.29 <= starts[1] - starts[0] < 1
+    assert 0.29 <= starts[1] - starts[0] < 5
 
 
 @pytest.mark.parametrize(("own", "runs"), [({}, 3), ({"max_tries": 2}, 2)])
@@ -173,7 +173,7 @@ async def test_time_is_limited(bench: Bench, own: dict[str, Any]) -> None:
         await job.result()
     info = await job.result_info()
     assert info is not None
-    assert 0.09 <= (info.finish_time - info.start_time).total_seconds() < 1
+    assert 0.09 <= (info.finish_time - info.start_time).total_seconds() < 5
 
 
 @pytest.mark.parametrize("codec", [PICKLE])

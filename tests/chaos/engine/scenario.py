@@ -32,14 +32,18 @@ class Findings:
 
     figures: dict[str, Figure] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    patience: float = 1.0
+    """By which limits of time are wider where other tests run beside."""
 
     def figure(self, name: str, value: Figure) -> None:
         """Keep a figure."""
         self.figures[name] = round(value, 3) if isinstance(value, float) else value
 
     def at_most(self, name: str, value: float, limit: float) -> None:
-        """Keep a figure that has an upper limit."""
+        """Keep a figure that has an upper limit; one of time if its name ends in a unit of it."""
         self.figure(name, value)
+        if name.endswith((" s", " ms", " us")):
+            limit *= self.patience
         if value > limit:
             self.broken.append(f"{name} is {value:g}, at most {limit:g} is allowed")
 
