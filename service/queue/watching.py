@@ -80,7 +80,7 @@ class Watch:
                 await link.call("CLIENT", "TRACKING", "ON")
             except ResponseError:  # an access list or a proxy forbids it, and will again
                 self._speaks = False
-            except BaseException:
+            except BaseException:  # raised again, without an open connection
                 link.close()
                 raise
             if not self._speaks:  # or closed while it was opened

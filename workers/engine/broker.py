@@ -294,7 +294,7 @@ class Broker:
         try:
             info = await link.call("INFO", "server")
             await self._track(link)
-        except BaseException:
+        except BaseException:  # raised again, without an open connection
             link.close()
             raise
         run_id = info.split(b"run_id:", 1)[1].split(b"\r\n", 1)[0]

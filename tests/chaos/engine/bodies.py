@@ -23,7 +23,7 @@ def _recorded(ctx: Context, key: str = "") -> Iterator[int]:
     except asyncio.CancelledError:
         ledger.end(run, ctx["job_id"], "cancelled")
         raise
-    except BaseException:
+    except BaseException:  # raised again, and in the ledger
         ledger.end(run, ctx["job_id"], "raised")
         raise
     ledger.end(run, ctx["job_id"], "done")
