@@ -5,7 +5,7 @@ import importlib
 import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +14,29 @@ from typing import Any
 from pydantic import SecretStr
 from redis.exceptions import RedisError
 
-from service import embedded
+from service import durable, embedded
 from service.config import Settings
 from service.db.session import Database, UnitOfWork
+from service.durable import Prepared
 from service.errors import ConfigurationError
 from service.kit.crypto import Keyring
 from service.kit.outbound import Outbound
 from service.platforms.contract import Platform
 from service.platforms.registry import build
-from service.queue import JobCall, Owner, QueueClient, Resolve, connect, use_keyring
+from service.queue import (
+    ROW_OWNER,
+    JobCall,
+    Owner,
+    QueueClient,
+    Resolve,
+    connect,
+    use_keyring,
+)
 
 SEND_TIMEOUT = 0.25
 """Seconds that a reply may wait for the queue; afterwards the sweep owns the jobs."""
 
+_OWNERS = {ROW_OWNER: "service.monitoring.rows.RowOwner"}
 log = logging.getLogger(__name__)
 
 
@@ -43,24 +53,30 @@ class Runtime:
 
     def unit_of_work(self) -> UnitOfWork:
         """Begin a unit of work whose jobs go to the queue after its commit."""
-        return UnitOfWork(self.database.session(), self._send)
+        return UnitOfWork(self.database.session(), self)
+
+    def prepare(self, calls: Sequence[JobCall]) -> Prepared:
+        """Write calls down, the durable ones as rows too; see `Sender`."""
+        return durable.prepare(self.queue, calls, self.settings.enqueue_horizon)
+
+    async def send(self, prepared: Prepared, new_rows: Collection[str]) -> None:
+        """Send what is committed, if the queue is there at once; see `Sender`."""
+        entries = prepared.to_send(new_rows)
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await self.queue.send(entries)
+        except (RedisError, OSError, TimeoutError) as error:
+            # The rows are committed: the sweep will queue what is missing.
+            log.warning("queue away, %d jobs left to the sweep: %s", len(entries), error)
 
     def owners(self, caller: object) -> Resolve:
         """Return what finds the owners of jobs, who then act for this caller."""
 
         def resolve(path: str) -> Owner:
-            owner: Owner = load(path)(self, caller)
+            owner: Owner = load(_OWNERS.get(path, path))(self, caller)
             return owner
 
         return resolve
-
-    async def _send(self, calls: Sequence[JobCall]) -> None:
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT):
-                await self.queue.enqueue_many(calls)
-        except (RedisError, OSError, TimeoutError) as error:
-            # The rows are committed: the sweep will queue what is missing.
-            log.warning("queue away, %d jobs left to the sweep: %s", len(calls), error)
 
 
 def with_servers(settings: Settings) -> Settings:

@@ -19,6 +19,7 @@ from service.embedded.account import server_account
 from service.runtime import Runtime
 from workers import maintenance, process, publishing
 from workers.engine import LEDGER, Worker
+from workers.ledger import JobLedger
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
@@ -135,7 +136,7 @@ class Installation:
                 "on_startup": None,
                 "on_shutdown": None,
                 "cron_jobs": None,
-                "ctx": {"runtime": self.runtime, LEDGER: process.JobRecords(self.runtime)},
+                "ctx": {"runtime": self.runtime, LEDGER: JobLedger(self.runtime, process.NAME)},
                 "burst": True,
                 "handle_signals": False,
                 **overrides,

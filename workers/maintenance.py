@@ -13,7 +13,7 @@ from service.monitoring import actions, jobs
 from service.posts import jobs as posts_jobs
 from service.queue import queue_key
 from service.runtime import Runtime
-from workers import process, publishing
+from workers import loops, process, publishing
 from workers.engine import Context, cron_jobs, run
 
 
@@ -27,6 +27,14 @@ async def clean(ctx: Context) -> dict[str, int]:
         )
 
 
+async def startup(ctx: Context) -> None:
+    """Open what every worker opens, and begin what only this process does."""
+    await process.startup(ctx)
+    runtime: Runtime = ctx["runtime"]
+    sweep = loops.run_alone(runtime, loops.SWEEP_LOCK, "the sweep of durable jobs", loops.sweep)
+    process.beside(ctx, sweep)
+
+
 class WorkerSettings:
     """`arq workers.maintenance.WorkerSettings`."""
 
@@ -37,7 +45,7 @@ class WorkerSettings:
     redis_pool = process.connect
     job_serializer = process.SERIALIZER
     job_deserializer = process.DESERIALIZER
-    on_startup = process.startup
+    on_startup = startup
     on_shutdown = process.shutdown
     job_completion_wait = process.COMPLETION_WAIT
     health_check_interval = process.HEALTH_INTERVAL

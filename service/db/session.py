@@ -6,20 +6,20 @@ This is the only module that commits.
 import asyncio
 import time
 import types
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import Any, Protocol, Self, TypeVar
 
-from sqlalchemy import Executable, Row
+from sqlalchemy import Executable, Row, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-Sender = Callable[[Sequence[Any]], Awaitable[None]]
-"""Puts job calls on their queues; must not raise when the queue is away."""
-
+from service.db import outbox
 
 RETRY_FOR = 10.0
 """Seconds: a restart of PostgreSQL, and less than a claim is held."""
 RETRY_PAUSE = 0.2
+LOCK_LOOK = 5.0
+"""Seconds between two looks whether the connection stands that holds a lock."""
 SHUTTING_DOWN = ("57P01", "57P02", "57P03")
 """SQLSTATEs of a server that stops, crashed or starts (PostgreSQL's appendix A)."""
 
@@ -76,10 +76,59 @@ class Database:
                     raise
             await asyncio.sleep(RETRY_PAUSE)
 
+    async def alone(self, lock: int, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do work while this process holds an advisory lock; return at once if another does.
+
+        Raises the work's error, or that of the connection when it is lost: then nobody can tell
+        whose the lock is, and the work is cancelled.
+        """
+        async with self._statements.connect() as connection:
+            if not await connection.scalar(select(func.pg_try_advisory_lock(lock))):
+                return
+            working = asyncio.create_task(work())
+            try:
+                while not working.done():
+                    await asyncio.wait([working], timeout=LOCK_LOOK)
+                    await connection.scalar(select(1))
+                working.result()
+            finally:
+                working.cancel()
+                await asyncio.wait([working])
+                await connection.invalidate()  # its end gives the lock back
+
     async def close(self) -> None:
         """Close all connections."""
         await self._sessions.dispose()
         await self._statements.dispose()
+
+
+class Prepared(Protocol):
+    """Jobs that are to be sent after a commit."""
+
+    @property
+    def rows(self) -> Sequence[dict[str, Any]]:
+        """Rows of `durable_jobs` to be committed with the rest."""
+        ...
+
+
+P = TypeVar("P", bound=Prepared)
+
+
+class Sender(Protocol[P]):
+    """Puts job calls on their queues."""
+
+    def prepare(self, calls: Sequence[Any]) -> P:
+        """Write calls down; an error it raises rolls the transaction back."""
+        ...
+
+    async def send(self, prepared: P, new_rows: Collection[str]) -> None:
+        """Send what is committed; must not raise when the queue is away.
+
+        Args:
+            prepared: what `prepare` returned.
+            new_rows: ids of the rows that did not exist before; the jobs of others are not sent.
+        """
+        ...
 
 
 class UnitOfWork:
@@ -88,13 +137,16 @@ class UnitOfWork:
     Leaving the block commits and then sends the jobs; an exception rolls back and drops them.
     """
 
-    def __init__(self, session: AsyncSession, sender: Sender) -> None:
+    def __init__(self, session: AsyncSession, sender: Sender[Any]) -> None:
         self.session = session
         self._sender = sender
         self._calls: list[Any] = []
 
     def enqueue(self, *calls: object) -> None:
-        """Send these job calls after the commit, all in one round trip."""
+        """Commit these job calls with the rest, and send them after it, in one round trip.
+
+        A call whose `job_id` names a durable job that exists already changes nothing.
+        """
         self._calls.extend(calls)
 
     async def __aenter__(self) -> Self:
@@ -110,6 +162,10 @@ class UnitOfWork:
             if error is not None:
                 await self.session.rollback()
                 return
+            prepared = self._sender.prepare(self._calls) if self._calls else None
+            new_rows: Collection[str] = ()
+            if prepared is not None and prepared.rows:
+                new_rows = await outbox.add(self.session, prepared.rows)
             await self.session.commit()
-        if self._calls:
-            await self._sender(self._calls)
+        if prepared is not None:
+            await self._sender.send(prepared, new_rows)

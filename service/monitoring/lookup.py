@@ -9,11 +9,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.access.caller import Caller
 from service.db import migrate
-from service.monitoring import queries
+from service.db.outbox import DurableJob
+from service.kit.clock import now
+from service.monitoring import queries, rows
 from service.monitoring.models import JobRecord
 from service.monitoring.schemas import JobError, JobOut
 from service.posts import actions as posts
 from service.queue import JobState, JobView, inspect
+from service.queue.codec import parse
+from service.queue.views import Found, ended, found
 from service.runtime import Runtime
 
 END_STATES = frozenset(state.value for state in JobState if state.terminal)
@@ -32,6 +36,9 @@ async def find(runtime: Runtime, caller: Caller, job_id: str) -> JobOut | None:
     view = await inspect(runtime.queue, job_id)
     if view is not None:
         return _of_view(view)
+    row = await rows.find(runtime, job_id)
+    if row is not None:
+        return _of_row(row)
     async with runtime.unit_of_work() as uow:
         record = await queries.job_record(uow.session, job_id)
     return _of_record(record) if record else None
@@ -90,6 +97,31 @@ def _of_view(view: JobView) -> JobOut:
         if error
         else None,
     )
+
+
+def _of_row(row: DurableJob) -> JobOut:
+    """Show a durable job from its row alone: Redis does not have it, or not any more."""
+    told = {
+        "id": row.id,
+        "state": row.state if row.state != JobState.QUEUED or row.due_at <= now() else "deferred",
+        "tries": row.tries,
+        "path": row.path,
+        "run_at": row.due_at if row.state in ("queued", "retrying") else None,
+        "enqueued_at": row.created_at,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
+    }
+    if row.result:
+        shown = _of_view(ended(row.id, parse(row.result), unmask=False))
+        return shown.model_copy(update=told)
+    view = found(
+        row.id,
+        Found(dead=False, queue=row.queue, moment=0, payload=row.payload, tries=row.tries),
+        unmask=False,
+    )
+    kind, _, message = (row.error or "").partition(": ")
+    error = JobError(type=kind, message=message, traceback=None) if row.error else None
+    return _of_view(view).model_copy(update={**told, "error": error})
 
 
 def _of_record(record: JobRecord) -> JobOut:

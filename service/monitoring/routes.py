@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from service.errors import NotFound
-from service.monitoring import lookup, schemas
+from service.monitoring import lookup, rows, schemas
 from service.posts import actions as posts
 from service.queue import cancel
 from service.web import ERRORS, JobsOperator, JobsReader, Opened, Uow
@@ -39,7 +39,13 @@ async def cancel_job(
         desk = posts.Desk(uow, caller, runtime.platforms, runtime.settings.enqueue_horizon)
         await posts.cancel_publish_job(desk, job_id)
         return schemas.CancelOut(id=job_id, cancelling=True)
-    if not await cancel(runtime.queue, job_id, resolve=runtime.owners(caller)):
+    row = await rows.find(runtime, job_id)
+    cancelled = (
+        await rows.cancel(runtime, row)
+        if row is not None
+        else await cancel(runtime.queue, job_id, resolve=runtime.owners(caller))
+    )
+    if not cancelled:
         raise NotFound("There is no such job that waits or runs")
     return schemas.CancelOut(id=job_id, cancelling=True)
 

@@ -30,6 +30,8 @@ class JobOut(Reply):
     finished_at: datetime | None
     result: Any
     error: JobError | None
+    path: str | None = None
+    """Who ran a durable job: `queue` for a worker, `inline` for the maintenance process."""
 
 
 class CancelOut(Reply):

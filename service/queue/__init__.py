@@ -10,12 +10,12 @@ from service.queue.dead import DeadFilter, DeadJob, Replayed, dead_jobs, discard
 from service.queue.declaration import JobType, declared, job
 from service.queue.errors import DecodeError, EncodeError, NotJSON, PayloadTooLarge, RemoteError
 from service.queue.failures import Failure
-from service.queue.headers import HEADERS
-from service.queue.inspection import cancel, inspect, wait
+from service.queue.headers import HEADERS, ROW
+from service.queue.inspection import cancel, cancel_queued, inspect, wait
 from service.queue.lanes import move_lane
 from service.queue.names import Queue, queue_key
 from service.queue.operations import Purged, is_paused, pause, purge, resume
-from service.queue.owners import Owner, Resolve
+from service.queue.owners import ROW_OWNER, Owner, Resolve
 from service.queue.policy import Concurrency, Rate, RetryPolicy
 from service.queue.rules import Rule
 from service.queue.sealing import use_keyring
@@ -23,6 +23,8 @@ from service.queue.views import JobState, JobView
 
 __all__ = [
     "HEADERS",
+    "ROW",
+    "ROW_OWNER",
     "Concurrency",
     "DeadFilter",
     "DeadJob",
@@ -47,6 +49,7 @@ __all__ = [
     "RetryPolicy",
     "Rule",
     "cancel",
+    "cancel_queued",
     "connect",
     "dead_jobs",
     "declared",

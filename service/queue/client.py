@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
+import msgspec
 from arq.connections import ArqRedis
 from arq.jobs import Deserializer, Job, Serializer
 from arq.utils import to_ms
 from redis.asyncio import ConnectionPool
-from redis.exceptions import NoScriptError
 
 from service.kit import clock
 from service.queue.call import LANES, JobCall, Lane
@@ -20,20 +19,21 @@ from service.queue.entries import (
     EARLIEST_SCORE,
     FOR_GOOD,
     Batch,
-    Command,
     Entry,
+    Writer,
     commands,
-    entry,
-    write,
+    random_ids,
 )
 from service.queue.handle import JobHandle
 from service.queue.instants import to_ms_up
+from service.queue.link import Script
 from service.queue.names import queue_key
-from service.queue.scripting import sha1, source
+from service.queue.pipeline import Command, Pipeline
+from service.queue.scripting import source
 from service.queue.watching import Watch
 
-_ENQUEUE = source("enqueue")
-_REQUEUE = source("requeue")
+_ENQUEUE = Script.of(source("enqueue"))
+_REQUEUE = Script.of(source("requeue"))
 
 Reply = bytes | int | None
 
@@ -65,11 +65,13 @@ class QueueClient(ArqRedis):
             default_queue_name=default_queue_name,
             **options,
         )
+        self._pipeline = Pipeline(self.connection_pool)
         self.job_watch = Watch(self.connection_pool)
         """Tells of jobs that may have ended."""
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 - redis-py's
         """Close the connections as redis-py's `aclose` does."""
+        self._pipeline.close()
         self.job_watch.close()
         await super().aclose(close_connection_pool)
 
@@ -97,22 +99,20 @@ class QueueClient(ArqRedis):
         """
         if _defer_until and _defer_by:
             raise RuntimeError("use either 'defer_until' or 'defer_by' or neither, not both")
-        job = declared().get(function)
-        lane = _lane or (job.lane if job else "normal")
+        declaration = declared().get(function)
+        lane = _lane or (declaration.lane if declaration else "normal")
         if lane not in LANES:
             raise ValueError(f"job {function}: lane is {lane!r}; it is one of {', '.join(LANES)}")
+        period = FOR_GOOD if _expires is None else to_ms(_expires) or FOR_GOOD
         item = Entry(
-            batch=Batch(
-                _queue_name or self.default_queue_name,
-                lane,
-                FOR_GOOD if _expires is None else to_ms(_expires) or FOR_GOOD,
-            ),
-            job_id=_job_id or uuid4().hex,
+            batch=Batch(_queue_name or self.default_queue_name, lane, period),
+            job_id=_job_id or next(random_ids(1)),
             score=_score(_defer_until, _defer_by),
-            payload=write(self._serialize, function, args, kwargs, tries=_job_try),
+            payload=Writer(self._serialize).payload(function, args, kwargs, tries=_job_try),
+            named=_job_id is not None,
         )
-        (reply,) = await self._run(_ENQUEUE, [item])
-        return self._handle(item, reply, named=_job_id is not None)
+        (job,) = await self.send([item])
+        return job
 
     async def enqueue(self, call: JobCall) -> Job | None:
         """Send one job in one round trip; see `enqueue_many`."""
@@ -120,7 +120,7 @@ class QueueClient(ArqRedis):
         return job
 
     async def enqueue_many(self, calls: Iterable[JobCall]) -> list[Job | None]:
-        """Send any number of jobs in one round trip.
+        """Send any number of jobs: up to 3,200 in one round trip, the others as it answers.
 
         Returns for each call what arq's `enqueue_job` returns: a handle, or None when a job of this
         id waits, runs or has a result, or a unique one of its key was queued lately. The handle of
@@ -131,13 +131,11 @@ class QueueClient(ArqRedis):
         Raises EncodeError or PayloadTooLarge before anything is sent, redis-py's errors else; then
         some of the jobs may have been queued.
         """
-        calls = list(calls)
-        entries = [entry(call, self._serialize) for call in calls]
-        replies = await self._run(_ENQUEUE, entries)
-        return [
-            self._handle(item, reply, named=call.job_id is not None)
-            for call, item, reply in zip(calls, entries, replies, strict=True)
-        ]
+        return await self.send(self.entries(calls))
+
+    def entries(self, calls: Iterable[JobCall]) -> list[Entry]:
+        """Write calls down, to be sent by `send` or `requeue`; raises as `enqueue_many`."""
+        return Writer(self._serialize).entries(list(calls))
 
     async def requeue_many(self, calls: Iterable[JobCall]) -> list[bool]:
         """Queue jobs again although an earlier run of their ids left results, tries or an abort.
@@ -151,42 +149,42 @@ class QueueClient(ArqRedis):
         calls = list(calls)
         if unnamed := {call.name for call in calls if call.job_id is None}:
             raise ValueError(f"requeue_many needs a job_id; {', '.join(sorted(unnamed))} has none")
-        entries = [entry(call, self._serialize)._replace(once=None) for call in calls]
-        return [reply == 1 for reply in await self._run(_REQUEUE, entries)]
+        return await self.requeue(self.entries(calls))
 
-    def _handle(self, item: Entry, reply: Reply, *, named: bool) -> Job | None:
+    async def requeue(self, entries: Sequence[Entry]) -> list[bool]:
+        """Send entries as `requeue_many` sends calls."""
+        queued = [False] * len(entries)
+
+        def heard(command: Command, answer: list[Reply]) -> None:
+            for i, reply in zip(command.positions, answer, strict=True):
+                queued[i] = reply == 1
+
+        plain = (msgspec.structs.replace(item, once=None) for item in entries)
+        await self._pipeline.run(commands(_REQUEUE, plain), heard)
+        return queued
+
+    async def send(self, entries: Sequence[Entry]) -> list[Job | None]:
+        """Send entries as `enqueue_many` sends calls."""
+        # Each handle is made while the server works on the next entries.
+        jobs: list[Job | None] = [None] * len(entries)
+
+        def heard(command: Command, answer: list[Reply] | Reply) -> None:
+            answers = answer if isinstance(answer, list) else [answer]
+            for i, reply in zip(command.positions, answers, strict=True):
+                jobs[i] = self._handle(entries[i], reply)
+
+        await self._pipeline.run(commands(_ENQUEUE, entries), heard)
+        return jobs
+
+    def _handle(self, item: Entry, reply: Reply) -> Job | None:
         """Return the handle of the job that an entry became, None when it was refused."""
         job_id = item.job_id
         if isinstance(reply, bytes):
             job_id = reply.decode()
-        elif reply != 1 and (named or item.once):
+        elif reply != 1 and (item.named or item.once):
             return None
         # Nobody else can have used a random id: if it exists, the first attempt got through.
         return JobHandle(job_id, self, item.batch.queue, self.job_deserializer, self.job_watch)
-
-    async def _run(self, script: str, entries: Sequence[Entry]) -> list[Reply]:
-        """Run a script over all entries in one unbroken pipeline."""
-        replies: list[Reply] = [None] * len(entries)
-        calls = list(commands(script, entries))
-        if len(calls) == 1:  # a pipeline of one command costs twice its time
-            answers = [await self._run_one(calls[0])]
-        else:
-            async with self.pipeline(transaction=False) as pipe:
-                for call in calls:
-                    pipe.execute_command("EVAL", call.script, *call.arguments)
-                answers = await pipe.execute()
-        for call, answer in zip(calls, answers, strict=True):
-            answered = answer if isinstance(answer, list) else [answer]
-            for i, reply in zip(call.positions, answered, strict=True):
-                replies[i] = reply
-        return replies
-
-    async def _run_one(self, call: Command) -> Any:
-        """Run one script by its digest, which is sent and found faster than its text."""
-        try:
-            return await self.execute_command("EVALSHA", sha1(call.script), *call.arguments)  # type: ignore[no-untyped-call] # redis-py's
-        except NoScriptError:  # a restarted server or a flushed script cache
-            return await self.execute_command("EVAL", call.script, *call.arguments)  # type: ignore[no-untyped-call] # redis-py's
 
 
 def _score(until: datetime | None, by: float | timedelta | None) -> int | str:

@@ -7,6 +7,8 @@ Of a sensitive job, arguments are encrypted in `c` and results and errors in `se
 Pickle is never read.
 """
 
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -72,11 +74,16 @@ class Record(
             return tuple(map(plain, args)), {k: plain(raw) for k, raw in kwargs.items()}
         if len(args) > len(job.parameters):
             raise DecodeError(f"{len(args)} positional arguments for {job.name}{job.signature}")
-        by_position = zip(job.parameters, args, strict=False)  # the rest come by name
-        return (
-            tuple(_decode_argument(job, name, raw) for name, raw in by_position),
-            {name: _decode_argument(job, name, raw) for name, raw in kwargs.items()},
-        )
+        decoders = job.parameters
+        try:
+            by_position = zip(decoders.values(), args, strict=False)  # the rest come by name
+            return (
+                tuple([decoder.decode(raw) for decoder, raw in by_position]) if args else (),
+                {name: decoders[name].decode(raw) for name, raw in kwargs.items()},
+            )
+        except (KeyError, msgspec.ValidationError):
+            _refuse_arguments(job, args, kwargs)
+            raise
 
     def result(self) -> Any:
         """Return what a job that succeeded returned, in its declared type; or raise DecodeError."""
@@ -289,6 +296,13 @@ def _sealed(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
+def with_headers(payload: bytes, headers: Mapping[str, str]) -> bytes:
+    """Return a job's payload with other values of these headers; raise DecodeError."""
+    record = parse(payload)
+    merged = {**record.headers, **headers}
+    return msgspec.json.encode(msgspec.structs.replace(record, headers=merged))
+
+
 def readable(payload: bytes | None) -> Record:
     """Return the record of a payload, or of an unknown function when it expired or is unreadable.
 
@@ -300,10 +314,14 @@ def readable(payload: bytes | None) -> Record:
         return Record("<unknown>", [], {}, 0)
 
 
-def _decode_argument(job: JobType[..., Any], name: str, raw: msgspec.Raw) -> Any:
-    if name not in job.parameters:
-        raise DecodeError(f"unknown argument {name} for {job.name}{job.signature}")
-    return _decode(job.parameters[name], raw, f"argument {name} of {job.name}")
+def _refuse_arguments(
+    job: JobType[..., Any], args: Sequence[msgspec.Raw], kwargs: Mapping[str, msgspec.Raw]
+) -> None:
+    """Raise DecodeError with the name of the first argument that does not fit."""
+    for name, raw in chain(zip(job.parameters, args, strict=False), kwargs.items()):
+        if name not in job.parameters:
+            raise DecodeError(f"unknown argument {name} for {job.name}{job.signature}")
+        _decode(job.parameters[name], raw, f"argument {name} of {job.name}")
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], raw: msgspec.Raw, what: str) -> Any:

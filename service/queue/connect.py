@@ -61,7 +61,8 @@ def connect(
         url: `redis://[user:password@]host[:port][/database]`, `rediss://` for TLS with the host
             name checked, `valkey://`, `valkeys://`, or `unix://[user:password@]/path[?db=1]`.
             Special characters of user, password and path are percent-encoded. Query options are
-            redis-py's.
+            redis-py's; `max_connections` leaves out two per event loop, one that sends jobs and one
+            that hears of their ends.
         retries: how often a connection and a command are tried again, after 0.2 s to 2 s; the
             default bridges a restart of about 10 s. Zero fails at once.
         connect_timeout: seconds until a connection must stand.

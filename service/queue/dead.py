@@ -111,7 +111,7 @@ async def replay(
     """
     replayed = left = 0
     async for page in find_dead(client, queue, which, unmask=True):
-        owners = [owner_of(job.view.function, resolve) for job in page]
+        owners = [owner_of(job.view.function, job.headers, resolve) for job in page]
         done = await _replay_page(client, queue, page, owners)
         replayed += done
         left += len(page) - done

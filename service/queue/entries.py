@@ -1,10 +1,12 @@
 """Calls as the scripts that write them take them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
-from secrets import token_hex
 from typing import Any, NamedTuple
 
+import msgspec
 from arq.jobs import SerializationError, Serializer
 
 from service.kit import clock
@@ -12,7 +14,9 @@ from service.queue.call import JobCall, Lane
 from service.queue.declaration import declared
 from service.queue.headers import HEADERS
 from service.queue.instants import to_ms, to_ms_up
+from service.queue.link import Script
 from service.queue.names import queue_key, unique_key
+from service.queue.pipeline import Command
 from service.queue.scripting import SERVER_CLOCK, batches, source
 from service.queue.values import encode_alike
 
@@ -25,7 +29,7 @@ AT_ONCE = ""
 FOR_GOOD = ""
 """In place of a period: without end."""
 
-_ONCE = source("enqueue_once")
+_ONCE = Script.of(source("enqueue_once"))
 
 
 class Batch(NamedTuple):
@@ -47,81 +51,95 @@ class Once(NamedTuple):
     """Milliseconds."""
 
 
-class Entry(NamedTuple):
-    """A job ready to be written."""
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A job ready to be written; it holds no cycle that a garbage collector would look for."""
 
     batch: Batch
     job_id: str
     score: int | str
     payload: bytes
+    named: bool
+    """Whether the caller chose the id."""
     once: Once | None = None
 
-    @property
-    def job(self) -> tuple[str, int | str, bytes]:
-        """What a script takes of each job."""
-        return self.job_id, self.score, self.payload
+
+class Writer:
+    """Writes calls down as of one instant, with the headers of this context."""
+
+    def __init__(self, serializer: Serializer) -> None:
+        self._serializer = serializer
+        self._now_ms = to_ms(clock.now())
+        self._headers = HEADERS.get()
+
+    def entries(self, calls: Sequence[JobCall]) -> list[Entry]:
+        """Write calls down.
+
+        Raises EncodeError or PayloadTooLarge when that cannot be, ValueError for a sensitive job
+        that is unique by its arguments.
+        """
+        return [
+            Entry(
+                once=_once(call),
+                batch=_batch(call.queue, call.lane),
+                job_id=call.job_id or random_id,
+                # Rounded up, so that no job starts before its time.
+                score=AT_ONCE
+                if call.run_at is None
+                else max(to_ms_up(call.run_at), EARLIEST_SCORE),
+                payload=self.payload(call.name, call.args, call.kwargs, headers=call.headers),
+                named=call.job_id is not None,
+            )
+            for call, random_id in zip(calls, random_ids(len(calls)), strict=True)
+        ]
+
+    def payload(
+        self,
+        function: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+        tries: int | None = None,
+    ) -> bytes:
+        """Return the payload of a job."""
+        data = {"f": function, "a": args, "k": kwargs, "t": tries, "et": self._now_ms}
+        if headers or self._headers:
+            data["h"] = {**self._headers, **(headers or {})}
+        try:
+            return self._serializer(data)
+        except SerializationError:
+            raise
+        except Exception as error:  # a caller's may raise anything; as arq's serialize_job
+            raise SerializationError(f"unable to serialize job {function!r}") from error
 
 
-class Command(NamedTuple):
-    """One script call, and the positions of its entries among all."""
-
-    script: str
-    arguments: list[Any]
-    """The number of keys, the keys and the rest."""
-    positions: Sequence[int]
+def random_ids(count: int) -> Iterator[str]:
+    """Yield so many ids of 128 random bits, all drawn at once: the system call is what costs."""
+    digits = os.urandom(16 * count).hex()
+    return (digits[i : i + 32] for i in range(0, len(digits), 32))
 
 
-def entry(call: JobCall, serializer: Serializer) -> Entry:
-    """Write a call down.
-
-    Raises EncodeError or PayloadTooLarge when that cannot be, ValueError for a sensitive job that
-    is unique by its arguments.
-    """
-    once = _once(call)
-    return Entry(
-        batch=Batch(queue_key(call.queue), call.lane),
-        job_id=call.job_id or token_hex(16),
-        # Rounded up, so that no job starts before its time.
-        score=AT_ONCE if call.run_at is None else max(to_ms_up(call.run_at), EARLIEST_SCORE),
-        payload=write(serializer, call.name, call.args, call.kwargs, headers=call.headers),
-        once=once,
-    )
-
-
-def write(  # noqa: PLR0913 - the parts of a payload
-    serializer: Serializer,
-    function: str,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    *,
-    headers: Mapping[str, str] | None = None,
-    tries: int | None = None,
-) -> bytes:
-    """Return the payload of a job with the headers of this context."""
-    data = {"f": function, "a": args, "k": kwargs, "t": tries, "et": to_ms(clock.now())}
-    if merged := {**HEADERS.get(), **(headers or {})}:
-        data["h"] = merged
-    try:
-        return serializer(data)
-    except SerializationError:
-        raise
-    except Exception as error:  # a caller's serializer may raise anything; as arq's serialize_job
-        raise SerializationError(f"unable to serialize job {function!r}") from error
-
-
-def commands(script: str, entries: Sequence[Entry]) -> Iterator[Command]:
-    """Yield the calls that write the entries: by batch, in order, none with too many jobs."""
-    by_batch: dict[Batch, list[int]] = {}
+def commands(script: Script, entries: Iterable[Entry]) -> list[Command]:
+    """Return the calls that write the entries: by batch, in order, none with too many jobs."""
+    found: list[Command] = []
+    by_batch: dict[Batch, list[tuple[int, Entry]]] = {}
     for i, item in enumerate(entries):
         if item.once:
-            yield Command(_ONCE, _once_arguments(item, item.once), [i])
+            found.append(Command(_ONCE, _once_arguments(item, item.once), [i]))
         else:
-            by_batch.setdefault(item.batch, []).append(i)
-    for batch, positions in by_batch.items():
-        head = [1, batch.queue, SERVER_CLOCK, batch.lane, batch.expires, AGEING_MS]
-        for chunk in batches(positions):
-            jobs = [value for i in chunk for value in entries[i].job]
-            yield Command(script, head + jobs, chunk)
+            by_batch.setdefault(item.batch, []).append((i, item))
+    for batch, items in by_batch.items():
+        for chunk in batches(items):
+            arguments = [1, batch.queue, SERVER_CLOCK, batch.lane, batch.expires, AGEING_MS]
+            for _, item in chunk:
+                arguments += (item.job_id, item.score, item.payload)
+            found.append(Command(script, arguments, [i for i, _ in chunk]))
+    return found
+
+
+@lru_cache
+def _batch(queue: str, lane: Lane) -> Batch:
+    return Batch(queue_key(queue), lane)
 
 
 def _once(call: JobCall) -> Once | None:
@@ -146,4 +164,4 @@ def _digest(call: JobCall) -> str:
 def _once_arguments(item: Entry, once: Once) -> list[Any]:
     batch = item.batch
     head = [2, batch.queue, once.key, SERVER_CLOCK, batch.lane, AGEING_MS]
-    return [*head, once.mode, once.period, *item.job]
+    return [*head, once.mode, once.period, item.job_id, item.score, item.payload]

@@ -65,8 +65,20 @@ async def cancel(client: QueueClient, job_id: str, *, resolve: Resolve | None = 
     if seen is None or isinstance(seen, Record) or seen.dead:
         return False
     record = readable(seen.payload)
-    if owner := owner_of(record.function, resolve):
+    if owner := owner_of(record.function, record.headers, resolve):
         return await owner.cancel(client, found(job_id, seen, unmask=True))
+    return await _cancel_found(client, job_id, seen, record)
+
+
+async def cancel_queued(client: QueueClient, job_id: str) -> bool:
+    """Cancel what the queue has of a job, whoever owns it; for owners, after their rows."""
+    seen = await _look(client, job_id, None)
+    if seen is None or isinstance(seen, Record) or seen.dead:
+        return False
+    return await _cancel_found(client, job_id, seen, readable(seen.payload))
+
+
+async def _cancel_found(client: QueueClient, job_id: str, seen: Found, record: Record) -> bool:
     now_ms = to_ms(clock.now())
     result = serialize_end(
         record,

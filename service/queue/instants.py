@@ -18,4 +18,4 @@ def to_ms_up(instant: datetime) -> int:
 
 def from_ms(milliseconds: int) -> datetime:
     """Return the instant, in UTC."""
-    return _EPOCH + milliseconds * _MILLISECOND
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

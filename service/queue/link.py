@@ -40,6 +40,10 @@ class Script:
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
+class Closed(RedisConnectionError):
+    """The connection was closed from here, for good."""
+
+
 class Link(asyncio.Protocol):
     """A connection for `call` and `script`; made by `open`.
 
@@ -61,7 +65,7 @@ class Link(asyncio.Protocol):
         self._patience = patience
         self._reader = hiredis.Reader(notEnoughData=_NOTHING, replyError=ResponseError)
         self._waiting: deque[asyncio.Future[Any]] = deque()
-        self._last_reply = self._loop.time()
+        self._owing_since = self._loop.time()
         self._watch: asyncio.TimerHandle | None = None
         self.lost: asyncio.Future[Exception] = self._loop.create_future()
 
@@ -100,14 +104,17 @@ class Link(asyncio.Protocol):
         The reply raises RedisConnectionError when the connection is lost (the command may have been
         done or not), ResponseError when the server refuses.
         """
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type] # invariant tuple
         reply: asyncio.Future[Any] = self._loop.create_future()
         if self.lost.done():
             reply.set_exception(_gone(self.lost.result()))
             return reply
+        if not self._waiting:
+            self._owing_since = self._loop.time()
         self._waiting.append(reply)
-        self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type] # invariant tuple
+        if not self._transport.is_closing():  # else connection_lost comes next
+            self._transport.write(packed)
         if self._watch is None:
-            self._last_reply = self._loop.time()
             self._watch = self._loop.call_later(self._patience, self._check)
         return reply
 
@@ -120,13 +127,18 @@ class Link(asyncio.Protocol):
         except NoScriptError:
             return await self.call("EVAL", script.text, len(keys), *keys, *arguments)
 
-    def close(self) -> None:
-        """Close the connection; commands under way raise RedisConnectionError."""
-        self._end(RedisConnectionError("closed"))
+    @property
+    def unsent(self) -> int:
+        """Bytes that the socket has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def close(self, reason: Exception | None = None) -> None:
+        """Close the connection; commands under way raise `Closed` or, with a reason, its loss."""
+        self._end(reason or Closed("closed"))
 
     def data_received(self, data: bytes) -> None:
         """Hand replies and pushes on (asyncio.Protocol)."""
-        self._last_reply = self._loop.time()
+        self._owing_since = self._loop.time()
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not _NOTHING:
@@ -160,7 +172,7 @@ class Link(asyncio.Protocol):
         self._watch = None
         if not self._waiting:
             return
-        left = self._last_reply + self._patience - self._loop.time()
+        left = self._owing_since + self._patience - self._loop.time()
         if left > 0:
             self._watch = self._loop.call_later(left, self._check)
             return
@@ -182,6 +194,7 @@ class Link(asyncio.Protocol):
 
 
 def _gone(reason: Exception) -> RedisConnectionError:
-    error = RedisConnectionError(f"connection lost: {reason}")
+    kind = Closed if isinstance(reason, Closed) else RedisConnectionError
+    error = kind(f"connection lost: {reason}")
     error.__cause__ = reason
     return error

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from service.queue.client import QueueClient
 from service.queue.codec import readable
-from service.queue.declaration import declared
 from service.queue.inspection import inspect
-from service.queue.owners import Resolve, owner_of
+from service.queue.owners import Resolve, owner_of, owner_path
 from service.queue.scripting import LARGEST_BATCH, batches, script
 from service.queue.views import JobState
 
@@ -81,11 +80,13 @@ class _Purge:
         await self._remove([job_id for job_id in ids if job_id not in self.kept])
 
     async def _owned(self, ids: Sequence[str]) -> list[str]:
-        if not any(job.owner for job in declared().values()):
-            return []
         payloads = await self._client.mget([_PAYLOAD + job_id for job_id in ids])
-        functions = (readable(payload).function for payload in payloads)
-        return [i for i, name in zip(ids, functions, strict=True) if _has_owner(name)]
+        records = map(readable, payloads)
+        return [
+            job_id
+            for job_id, record in zip(ids, records, strict=True)
+            if owner_path(record.function, record.headers)
+        ]
 
     async def _cancel(self, job_id: str) -> bool:
         """Return whether the owner cancelled its row; a job that runs is left alone."""
@@ -94,7 +95,7 @@ class _Purge:
         view = await inspect(self._client, job_id, queue=self._queue, unmask=True)
         if view is None or view.state.terminal or view.state is JobState.RUNNING:
             return True
-        owner = owner_of(view.function, self._resolve)
+        owner = owner_of(view.function, view.headers, self._resolve)
         return owner is None or await owner.cancel(self._client, view)
 
     async def _remove(self, ids: Sequence[str]) -> None:
@@ -103,11 +104,6 @@ class _Purge:
         replies = await _purge(self._client, [self._queue], *ids)
         self.removed += replies.count(1)
         self.running.update(i for i, reply in zip(ids, replies, strict=True) if reply == 0)
-
-
-def _has_owner(function: str) -> bool:
-    job = declared().get(function)
-    return job is not None and job.owner is not None
 
 
 def _paused(queue: str) -> str:

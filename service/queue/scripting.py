@@ -1,8 +1,6 @@
 """Running the scripts beside this module."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,12 +34,6 @@ def script(name: str) -> Script:
 def source(name: str) -> str:
     """Return the text of a script."""
     return (Path(__file__).with_name("scripts") / f"{name}.lua").read_text()
-
-
-@lru_cache
-def sha1(text: str) -> str:
-    """Return the digest by which a server knows a script that it has run."""
-    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

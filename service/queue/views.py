@@ -1,7 +1,8 @@
 """How a job looks at one instant."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -58,6 +59,7 @@ class JobView:
     lane: Lane = "normal"
     crashes: int = 0
     """Runs whose worker died."""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Found(NamedTuple):
@@ -97,6 +99,7 @@ def ended(job_id: str, record: Record, *, unmask: bool) -> JobView:
         finished_at=from_ms(record.finished_ms),
         result=(MASK if masked else record.result()) if record.success else None,
         error=error,
+        headers=record.headers,
     )
 
 
@@ -123,6 +126,7 @@ def found(job_id: str, it: Found, *, unmask: bool) -> JobView:
         error=failure_of_try(it.failure, record, unmask=unmask) if it.failure else None,
         lane=it.lane,
         crashes=it.crashes,
+        headers=record.headers if record else {},
     )
 
 

@@ -12,6 +12,7 @@ from arq.constants import job_key_prefix, result_key_prefix
 from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError, ResponseError
 
+from service.queue.channel import Channel
 from service.queue.link import Link
 
 FIRST_DELAY, LAST_DELAY = 0.01, 0.25
@@ -29,15 +30,20 @@ class Watch:
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        self._link: Link | None = None
-        self._opening = asyncio.Lock()
+        self._channel = Channel(self._open)
         self._speaks = True
         self._events: dict[str, set[asyncio.Event]] = {}
 
     @asynccontextmanager
     async def job(self, job_id: str) -> AsyncIterator["Changes"]:
         """Watch one job; look at it after `Changes.arm`, then sleep by `Changes.sleep`."""
-        changes = Changes(self, (result_key_prefix + job_id, job_key_prefix + job_id))
+        async with self.keys(result_key_prefix + job_id, job_key_prefix + job_id) as changes:
+            yield changes
+
+    @asynccontextmanager
+    async def keys(self, *keys: str) -> AsyncIterator["Changes"]:
+        """Watch any keys, as `job` watches those of a job."""
+        changes = Changes(self, keys)
         for key in changes.keys:
             self._events.setdefault(key, set()).add(changes.heard)
         try:
@@ -55,10 +61,10 @@ class Watch:
 
     async def arm(self, *keys: str) -> bool:
         """Ask to be told of the next write to these keys; return whether the server will."""
+        if not self._speaks:
+            return False
         try:
-            link = await self._opened()
-            if link is None:
-                return False
+            link = await self._channel.link()
             await link.call("EXISTS", *keys)
         except (RedisError, OSError):  # the caller looks by itself, and raises if nobody answers
             return False
@@ -67,28 +73,19 @@ class Watch:
     def close(self) -> None:
         """Close the connection for good; whoever sleeps looks again, and from then on polls."""
         self._speaks = False
-        if self._link is not None:
-            self._link.close()
-            self._link = None
+        self._channel.close()
 
-    async def _opened(self) -> Link | None:
-        async with self._opening:
-            if not self._speaks or (self._link is not None and not self._link.lost.done()):
-                return self._link
-            link = await Link.open(self._pool, self._heard)
-            try:
-                await link.call("CLIENT", "TRACKING", "ON")
-            except ResponseError:  # an access list or a proxy forbids it, and will again
+    async def _open(self) -> Link:
+        link = await Link.open(self._pool, self._heard)
+        try:
+            await link.call("CLIENT", "TRACKING", "ON")
+        except BaseException as error:  # raised again, without an open connection
+            if isinstance(error, ResponseError):  # an access list or a proxy forbids it, and will
                 self._speaks = False
-            except BaseException:  # raised again, without an open connection
-                link.close()
-                raise
-            if not self._speaks:  # or closed while it was opened
-                link.close()
-                return None
-            link.lost.add_done_callback(lambda _: self._heard(frozenset()))
-            self._link = link
-            return link
+            link.close()
+            raise
+        link.lost.add_done_callback(lambda _: self._heard(frozenset()))
+        return link
 
     def _heard(self, keys: frozenset[str]) -> None:
         """Wake who watches these keys, everybody when it may be any."""
@@ -98,9 +95,9 @@ class Watch:
 
 
 class Changes:
-    """What is heard of one job."""
+    """What is heard of some keys."""
 
-    def __init__(self, watch: Watch, keys: tuple[str, str]) -> None:
+    def __init__(self, watch: Watch, keys: tuple[str, ...]) -> None:
         self.keys = keys
         self.heard = asyncio.Event()
         self._watch = watch
@@ -108,12 +105,12 @@ class Changes:
         self._delay = FIRST_DELAY
 
     async def arm(self) -> None:
-        """Hear of every change from now on; call it before each look at the job."""
+        """Hear of every change from now on; call it before each look."""
         self.heard.clear()
         self._armed = await self._watch.arm(*self.keys)
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep until the job may have changed, at most so many seconds."""
+        """Sleep until something may have changed, at most so many seconds."""
         if not self._armed:
             await asyncio.sleep(min(self._delay, seconds))
             self._delay = min(self._delay * 1.5, LAST_DELAY)

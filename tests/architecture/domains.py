@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from .layers import LEAVES, SERVERS
 from .project import Import, Module, Project, Violation, within
 
-BENEATH = (*LEAVES, *SERVERS, "service.runtime", "service.web", "service.schema")
+BENEATH = (
+    *(*LEAVES, *SERVERS),
+    *("service.durable", "service.runtime", "service.web", "service.schema"),
+)
 """What a domain stands on; app, cli and the like stand on domains."""
 SHARED = ("service.access.caller",)
 """Who asks, and what they may do: part of nearly every use case."""

@@ -74,8 +74,13 @@ LAYERS = (
         for part in ("service.platforms", "service.providers")
     ),
     Layer(
+        "service.durable",
+        (*LEAVES, "service.db", "service.queue"),
+        "it turns calls into rows and rows into jobs, of any domain",
+    ),
+    Layer(
         "service.runtime",
-        (*LEAVES, *SERVERS, "service.embedded"),
+        (*LEAVES, *SERVERS, "service.durable", "service.embedded"),
         "it opens what a process needs, before any domain comes into play",
     ),
     Layer(

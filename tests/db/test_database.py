@@ -1,7 +1,7 @@
 """Migrations and the unit of work on a real PostgreSQL."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from service.config import Settings
 from service.db import migrate
 from service.db.base import Base
 from service.db.session import Database, UnitOfWork
+from service.durable import Prepared
 from service.posts.jobs import sweep
 from service.runtime import Runtime, database_url
 
@@ -57,9 +58,13 @@ class Sent:
         self.calls: list[Any] = []
         self.users_then = -1
 
-    async def __call__(self, calls: Sequence[Any]) -> None:
+    def prepare(self, calls: Sequence[Any]) -> Prepared:
+        """Make no rows."""
+        return Prepared([], list(calls))
+
+    async def send(self, prepared: Prepared, new_rows: Collection[str]) -> None:
         """Note the calls."""
-        self.calls += calls
+        self.calls += prepared.entries
         (row,) = await self.database.execute(text("SELECT count(*) FROM users"))
         self.users_then = row[0]
 

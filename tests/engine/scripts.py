@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from service.queue import QueueClient
 from tests.engine.bench import KEY
+from tests.engine_model.model import jobs_in
 from tests.queue.raw import raw
 from workers.engine.broker import CLAIM, FINISH, RENEW
 from workers.engine.release import _RELEASE  # the text; the function uses the server's clock
@@ -47,7 +48,7 @@ class Caller:
             *settings.values(),
         )  # fmt: skip
         status, _, due, held, pass_over, *jobs = reply
-        rows = [jobs[i : i + 7] for i in range(0, len(jobs), 7)]
+        rows = list(jobs_in(jobs))
         return Claimed(
             status.decode(),
             [row[0].decode() for row in rows],
@@ -55,13 +56,13 @@ class Caller:
             held,
             pass_over,
             [row[4].decode() for row in rows],
-            [row[5] for row in rows],
+            [int(row[5]) for row in rows],
             [row[6].decode() for row in rows],
         )
 
     async def finish(self, number: int, now: int, *jobs: tuple[Any, ...]) -> list[int]:
         """Write outcomes, each (id, claim's number, outcome[, at ms after T0[, sha]])."""
-        arguments: list[Any] = [str(T0 + now), self.incarnation, str(number), "1000", "300000"]
+        arguments: list[Any] = [str(T0 + now), self.incarnation, str(number), "1000", "300000", "0"]
         for job_id, claim, outcome, *rest in jobs:
             at = rest[0] if rest else 0
             sha = rest[1] if len(rest) > 1 else ""

@@ -89,8 +89,7 @@ class ClientSide(RuleBasedStateMachine):
         self._enqueue(ids, lane, delay, ttl)
 
     def _enqueue(self, ids: list[str], lane: str, delay: int, ttl: int | None) -> None:
-        # An id whose payload has expired is queued and not known to be: arq's clients overwrite it.
-        ids = [i for i in ids if i not in self.model.jobs or self.model.jobs[i].payload]
+        ids = [job_id for job_id in ids if self._may_be_sent(job_id)]
         if not ids:
             return
         model = self.model
@@ -100,29 +99,44 @@ class ClientSide(RuleBasedStateMachine):
         for (job_id, job), queued in zip(jobs.items(), expected, strict=True):
             if queued:
                 model.jobs[job_id] = job
+                model.left.pop(job_id, None)
                 model.marks.pop(job_id, None)
+
+    def _may_be_sent(self, job_id: str) -> bool:
+        model = self.model
+        if job_id in model.jobs:
+            # Its payload may have expired: it is not known to be queued, and overwritten.
+            return model.jobs[job_id].payload is not None
+        return job_id not in model.left or not (
+            model.is_in_a_lane(job_id) or job_id in model.attempts
+        )
 
     @rule(job_id=IDS, lane=LANES, delay=DELAYS, ttl=TTLS)
     def requeue(self, job_id: str, lane: str, delay: int, ttl: int | None) -> None:
+        if not self.model.is_in_a_lane(job_id):
+            self._requeue(job_id, lane, delay, ttl)
+
+    def _requeue(self, job_id: str, lane: str, delay: int, ttl: int | None) -> None:
         model = self.model
         old, job = model.jobs.get(job_id), self._new(job_id, lane, delay, ttl)
         answer = self._ask_enqueue("requeue", {job_id: job}, lane, delay, ttl)
         assert answer == [int(old is None)]
         if old is None:
             model.jobs[job_id] = job
-            for left in (model.marks, model.results, model.attempts, model.dead):
+            for left in (model.left, model.marks, model.results, model.attempts, model.dead):
                 left.pop(job_id, None)
         elif old.payload is None:
             old.payload, old.expires = job.payload, job.expires
 
     @rule(job_id=IDS, delay=DELAYS)
     def enqueue_by_arq(self, job_id: str, delay: int) -> None:
-        if job_id in self.model.jobs or job_id in self.model.results:
+        model = self.model
+        if job_id in model.jobs or job_id in model.results or job_id in model.left:
             return
         job = self._new(job_id, "normal", delay, delay + DAY)
         self.server.send("PSETEX", f"arq:job:{job_id}", delay + DAY, job.payload or b"")
         self.server.send("ZADD", QUEUE, job.due, job_id)
-        self.model.jobs[job_id] = job
+        model.jobs[job_id] = job
 
     @precondition(lambda self: self.model.jobs)
     @rule(job_id=IDS, lane=LANES)
@@ -155,16 +169,19 @@ class ClientSide(RuleBasedStateMachine):
                 model.results[job_id] = model.now + keep
         assert self.server.run("cancel", model.now, job_id, "result", keep) == expected
 
-    @precondition(lambda self: self.model.jobs)
-    @rule(job_id=IDS)
-    def abort_begins(self, job_id: str) -> None:
-        """arq's abort(), first round trip: of a job that is deferred."""
-        job = self.model.jobs.get(job_id)
-        if job is not None and job.score > self.model.now:
-            self.server.send("ZREM", QUEUE, job_id)
-            self.server.send("ZADD", QUEUE, 1, job_id)
-            job.score, job.aborting = 1, True
-            self.aborts.append(job_id)
+    def _deferred(self) -> list[str]:
+        return sorted(i for i, job in self.model.jobs.items() if job.score > self.model.now)
+
+    @precondition(lambda self: self._deferred())
+    @rule(data=st.data())
+    def abort_begins(self, data: st.DataObject) -> None:
+        """arq's abort(), first round trip: of a job that is deferred, or leased by ours."""
+        job_id = data.draw(st.sampled_from(self._deferred()))
+        job = self.model.jobs[job_id]
+        self.server.send("ZREM", QUEUE, job_id)
+        self.server.send("ZADD", QUEUE, 1, job_id)
+        job.score, job.aborting = 1, True
+        self.aborts.append(job_id)
 
     @precondition(lambda self: self.aborts)
     @rule()
@@ -198,12 +215,15 @@ class ClientSide(RuleBasedStateMachine):
     @rule(job_id=IDS, lane=LANES)
     def replay(self, job_id: str, lane: str) -> None:
         model = self.model
+        if model.is_in_a_lane(job_id):
+            return
         possible = bool(model.dead.get(job_id)) and job_id not in model.jobs
         assert self.server.run("replay", model.now, BEHIND, job_id, lane) == [int(possible)]
         if possible:
             job = self._new(job_id, lane, 0, None)
             job.payload = model.dead.pop(job_id)
             model.jobs[job_id] = job
+            model.left.pop(job_id, None)
             model.results.pop(job_id, None)
             model.attempts.pop(job_id, None)
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from tests.engine_model.server import QUEUE
 
-CLAIM_FIELDS = 7
-
 LEASE = 100_000
 AFTER = 3
 """Milliseconds after the lease's end at which the job is visible again."""
@@ -30,6 +28,7 @@ class Job:
         due: it must not start before, in ms.
         expires: when its payload does; None: never.
         aborting: arq's abort has written score 1, so it must never start.
+        tries_until: when arq forgets the tries that it counted; None: never.
     """
 
     generation: int
@@ -40,6 +39,7 @@ class Job:
     index: int = 0
     expires: int | None = None
     tries: int = 0
+    tries_until: int | None = None
     crashes: int = 0
     claim: str | None = None
     aborting: bool = False
@@ -100,14 +100,25 @@ class End:
     keep: int
     linger: int | None
 
+    @property
+    def plain(self) -> bool:
+        """Whether the short form says it all."""
+        first = self.outcome == "succeeded" and self.tries == 1
+        return first and not self.sha and self.linger is None
+
 
 @dataclass
 class Model:
-    """The queue."""
+    """The queue.
+
+    Attributes:
+        left: jobs that a stock worker has ended, for what it leaves: claim, crashes, lane.
+    """
 
     now: int
     jobs: dict[str, Job] = field(default_factory=dict)
     holders: dict[str, tuple[str, int]] = field(default_factory=dict)
+    left: dict[str, Job] = field(default_factory=dict)
     dead: dict[str, bytes] = field(default_factory=dict)
     attempts: Counter[str] = field(default_factory=Counter)
     results: dict[str, int | None] = field(default_factory=dict)
@@ -126,6 +137,8 @@ class Model:
         for job in self.jobs.values():
             if job.expires is not None and job.expires <= now:
                 job.payload = job.expires = None
+            if job.tries_until is not None and job.tries_until <= now:
+                job.tries, job.tries_until = 0, None
 
     def is_gone(self, incarnation: str) -> bool:
         """Return whether a supervisor has reaped it."""
@@ -140,7 +153,8 @@ class Model:
     def soonest(self) -> int | None:
         """Return when the next job is due; what is held counts with the end of its lease."""
         times = [job.score for job in self.jobs.values()]
-        times += [job.index for job in self.jobs.values() if job.lane == "low"]
+        noted = (*self.jobs.values(), *self.left.values())
+        times += [job.index for job in noted if job.lane == "low"]
         return min((at for at in times if at > self.now + EARLY), default=None)
 
     def claim(self, job_id: str, token: str) -> str:
@@ -160,6 +174,16 @@ class Model:
         del self.jobs[job_id]
         self.holders.pop(job_id, None)
         self.marks.pop(job_id, None)
+
+    def leave_behind(self, job_id: str) -> None:
+        """Let a job leave the queue as a stock worker does: it knows nothing of our notes."""
+        job = self.left[job_id] = self.jobs[job_id]
+        self.forget(job_id)
+        job.payload, job.expires, job.tries, job.tries_until = None, None, 0, None
+
+    def is_in_a_lane(self, job_id: str) -> bool:
+        """Return whether its lane has the id still, which a stock worker has ended."""
+        return job_id in self.left and self.left[job_id].lane != "normal"
 
     def holds(self, run: Run, sha: str) -> int:
         """Return 1 if the job is this run's, 0 if not, 4 if it was and nobody has taken it."""
@@ -229,7 +253,7 @@ class Model:
         job.claim, job.due, job.aborting = None, end.at, False
         job.show_at(end.at, behind=True)
         if end.outcome == "retried":
-            job.tries = end.tries
+            job.tries, job.tries_until = end.tries, None
             self.attempts[job_id] += 1
         return 1
 
@@ -247,13 +271,13 @@ class Model:
 
     def view(self) -> dict[str, Any]:
         """Return what the database must hold, without what nothing depends on."""
-        jobs = self.jobs
+        jobs, noted = self.jobs, self.left | self.jobs
         view: dict[str, Any] = {
             QUEUE: {i: job.score for i, job in jobs.items()},
-            f"{QUEUE}:high": {i: job.index for i, job in jobs.items() if job.lane == "high"},
-            f"{QUEUE}:low": {i: job.index for i, job in jobs.items() if job.lane == "low"},
-            f"{QUEUE}:claims": {i: job.claim for i, job in jobs.items() if job.claim},
-            f"{QUEUE}:crashes": {i: str(job.crashes) for i, job in jobs.items() if job.crashes},
+            f"{QUEUE}:high": {i: job.index for i, job in noted.items() if job.lane == "high"},
+            f"{QUEUE}:low": {i: job.index for i, job in noted.items() if job.lane == "low"},
+            f"{QUEUE}:claims": {i: job.claim for i, job in noted.items() if job.claim},
+            f"{QUEUE}:crashes": {i: str(job.crashes) for i, job in noted.items() if job.crashes},
             f"{QUEUE}:dead": set(self.dead),
             f"{QUEUE}:dead:jobs": {i: payload.decode() for i, payload in self.dead.items()},
             f"{QUEUE}:counts": {name: str(count) for name, count in self.counts.items()},
@@ -290,5 +314,6 @@ def job_id_of(run: Run) -> str:
 
 
 def jobs_in(flat: Sequence[Any]) -> list[Sequence[Any]]:
-    """Return the jobs of a claim's flat reply."""
-    return [flat[at : at + CLAIM_FIELDS] for at in range(0, len(flat), CLAIM_FIELDS)]
+    """Return the jobs of a claim's flat reply: id, score, payload, tries, mark, crashes, kind."""
+    jobs = (flat[at : at + 4] for at in range(0, len(flat), 4))
+    return [(*job, *(rare or b"0||0|").split(b"|")) for *job, rare in jobs]

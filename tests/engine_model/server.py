@@ -13,7 +13,7 @@ from service.queue.scripting import source
 from tests.queue.leaks import leaked_keys
 
 QUEUE = "almanac:model"
-_WORKER_SIDE = ("claim", "finish", "renew", "release")
+_WORKER_SIDE = ("claim", "finish", "release", "renew", "started")
 _DIRECTORY = Path(workers.engine.__file__).with_name("scripts")
 # Real time must not pass: what it reads with a time to live it makes permanent, and says how long
 # that was. Payloads keep theirs, because scripts read it.

@@ -24,7 +24,23 @@ KEYS = [*SETS, *HASHES, *OF_JOBS, *OTHERS]
 
 
 def finish(outcome: str) -> tuple[str, list[Any]]:
-    arguments: list[Any] = ["aa.1", 1, 100, BEHIND]
+    if outcome == "plain":
+        return "finish", [
+            "aa.1",
+            1,
+            100,
+            BEHIND,
+            9000,
+            "g",
+            TOKEN,
+            "plain",
+            "r",
+            "h",
+            TOKEN,
+            "plain",
+            "r",
+        ]
+    arguments: list[Any] = ["aa.1", 1, 100, BEHIND, 9000]
     for job_id in "gh":
         arguments += (job_id, TOKEN, outcome, NOW + 5, 2, NOW, "", "r", 9000, "f", "e", "")
     return "finish", arguments
@@ -34,7 +50,7 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
     "claim": ("claim", ["bb.1", 1, 10, LEASE, "", 0, 1, MOST_CRASHES]),
     "renew": ("renew", ["aa.1", LEASE, "g", TOKEN, sha_of(PAYLOAD), "h", TOKEN, sha_of(PAYLOAD)]),
     "release": ("release", ["aa", GONE, "g", "h"]),
-    **{outcome: finish(outcome) for outcome in ENDINGS},
+    **{outcome: finish(outcome) for outcome in (*ENDINGS, "plain")},
     "enqueue": ("enqueue", ["high", "", BEHIND, "n", "", PAYLOAD]),
     "requeue": ("requeue", ["high", "", BEHIND, "n", "", PAYLOAD]),
     "cancel": ("cancel", ["x", "result", 0]),

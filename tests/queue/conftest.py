@@ -19,6 +19,8 @@ from service.embedded.binaries import valkey_server
 from service.kit.process import dying_with_us
 from service.queue import QueueClient, connect
 from service.queue.codec import deserialize, serialize
+from tests.queue.examples import echo
+from tests.servers.tcp_proxy import TcpProxy
 
 StartValkey = Callable[..., str]
 
@@ -84,3 +86,19 @@ async def stock(client: QueueClient, valkey_socket_url: str) -> AsyncIterator[Ar
     yield stock
     await stock.aclose()
     await pool.aclose()
+
+
+@pytest.fixture
+def proxy(valkey_socket_url: str) -> Iterator[TcpProxy]:
+    """A network in front of the server."""
+    with TcpProxy(Path(valkey_socket_url.removeprefix("unix://"))) as proxy:
+        yield proxy
+
+
+@pytest_asyncio.fixture
+async def remote(client: QueueClient, proxy: TcpProxy) -> AsyncIterator[QueueClient]:
+    """A client behind the proxy that has sent a job; that job is gone."""
+    async with connect(f"redis://{proxy.host}:{proxy.port}") as remote:
+        await remote.enqueue(echo(number=1))
+        await client.flushdb()
+        yield remote

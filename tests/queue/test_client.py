@@ -2,23 +2,21 @@
 
 import asyncio
 import json
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-import pytest_asyncio
 from arq.connections import ArqRedis
-from redis.asyncio import ConnectionPool, UnixDomainSocketConnection
 from redis.exceptions import ResponseError
 
 from service.queue import EncodeError, JobCall, PayloadTooLarge, QueueClient, connect, job
+from service.queue.pipeline import MOST_UNDER_WAY
 from tests.queue.conftest import running_valkey
 from tests.queue.examples import KEY, Runs, echo, publish, stock_worker
 from tests.queue.raw import everything
+from tests.servers.tcp_proxy import Direction, TcpProxy
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,27 +26,10 @@ async def mail() -> None:
     """Send a letter: a job of another queue."""
 
 
-class CountingConnection(UnixDomainSocketConnection):
-    """Counts how often something is sent, each time before replies are read."""
-
-    sent = 0
-
-    async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
-        type(self).sent += 1
-        await super().send_packed_command(*args, **kwargs)
-
-
-@pytest_asyncio.fixture
-async def counting_client(client: QueueClient) -> AsyncIterator[QueueClient]:
-    """A connected client whose sends are counted from zero."""
-    path = client.connection_pool.connection_kwargs["path"]
-    pool = ConnectionPool(connection_class=CountingConnection, path=path)
-    counting_client = QueueClient(pool)
-    await counting_client.ping()
-    CountingConnection.sent = 0
-    yield counting_client
-    await counting_client.aclose()
-    await pool.aclose()
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(30):
+        while not await condition():  # noqa: ASYNC110 - in Redis
+            await asyncio.sleep(0.01)
 
 
 async def test_a_job_is_written_with_arqs_keys(client: QueueClient) -> None:
@@ -89,13 +70,22 @@ async def test_headers_travel_beside_the_arguments(client: QueueClient) -> None:
     assert json.loads(payload)["a"] == [1]
 
 
-async def test_many_jobs_of_many_queues_take_one_round_trip(counting_client: QueueClient) -> None:
+async def test_many_jobs_of_many_queues_take_one_round_trip(
+    client: QueueClient, remote: QueueClient, proxy: TcpProxy
+) -> None:
+    """All are queued before the sender has heard of any."""
+    proxy.stall(Direction.TO_CLIENT)
     calls = [call for i in range(450) for call in (echo(number=i), mail())]
-    sent = await counting_client.enqueue_many(calls)
-    assert CountingConnection.sent == 1
-    assert [s is not None for s in sent] == [True] * 900
-    assert await counting_client.zcard(KEY) == 450
-    assert await counting_client.zcard("almanac:letters") == 450
+    sending = asyncio.create_task(remote.enqueue_many(calls))
+
+    async def all_are_queued() -> bool:
+        return [await client.zcard(key) for key in (KEY, "almanac:letters")] == [450, 450]
+
+    await until(all_are_queued)
+    assert not sending.done()
+    proxy.heal()
+    sent = await sending
+    assert len({handle.job_id for handle in sent if handle}) == 900
     for i in (0, 898):
         handle = sent[i]
         assert handle is not None
@@ -105,19 +95,31 @@ async def test_many_jobs_of_many_queues_take_one_round_trip(counting_client: Que
         assert info.score is not None
 
 
-async def test_ten_thousand_jobs_in_one_call(counting_client: QueueClient) -> None:
-    """In one round trip, but in pieces between which the server can serve others."""
-    await counting_client.config_resetstat()
-    CountingConnection.sent = 0
-    await counting_client.enqueue_many([publish(uuid4(), i) for i in range(10_000)])
-    assert CountingConnection.sent == 1
-    statistics = await counting_client.info("commandstats")
-    assert statistics["cmdstat_eval"]["calls"] == 100
+async def test_ten_thousand_jobs_in_one_call(
+    client: QueueClient, remote: QueueClient, proxy: TcpProxy
+) -> None:
+    """In pieces between which the server can serve others, and only so many ahead of replies."""
+    await client.config_resetstat()
+    proxy.stall(Direction.TO_CLIENT)
+    calls = [publish(uuid4(), i) for i in range(10_000)]
+    sending = asyncio.create_task(remote.enqueue_many(calls))
+
+    async def some_are_queued() -> bool:
+        return bool(await client.zcard(KEY) == 100 * MOST_UNDER_WAY)
+
+    await until(some_are_queued)
+    await asyncio.sleep(0.2)
+    assert await some_are_queued()
+    proxy.heal()
+    sent = await sending
+    statistics = await client.info("commandstats")
+    assert statistics["cmdstat_evalsha"]["calls"] == 100
     assert "cmdstat_multi" not in statistics
-    assert await counting_client.zcard(KEY) == 10_000
-    assert await counting_client.dbsize() == 10_001
-    payloads = await counting_client.mget(await counting_client.keys("arq:job:*"))
-    assert Counter(json.loads(p)["k"]["version"] for p in payloads) == Counter(range(10_000))
+    assert await client.dbsize() == 10_001
+    ids = {job_id.decode() for job_id in await client.zrange(KEY, 0, -1)}
+    assert ids == {handle.job_id for handle in sent if handle}
+    payloads = await client.mget(f"arq:job:{handle.job_id}" for handle in sent if handle)
+    assert [json.loads(payload)["k"]["version"] for payload in payloads] == list(range(10_000))
 
 
 async def test_no_jobs_need_no_server(socket_directory: Path) -> None:
@@ -208,37 +210,6 @@ async def test_a_full_server_refuses_whole_jobs(socket_directory: Path) -> None:
                 with pytest.raises(ResponseError, match="maxmemory"):
                     await send([echo(number=i).deferred(job_id=f"{i}") for i in range(2)])
             assert await everything(client) == before
-
-
-async def test_a_repeated_batch_still_owns_its_random_ids(client: QueueClient) -> None:
-    """The server applied the batch and the connection broke before the reply: redis-py repeats."""
-    proxy_path = Path(client.connection_pool.connection_kwargs["path"]).with_name("proxy")
-    connections = 0
-
-    async def lose_first_reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        server = client.connection_pool.connection_kwargs["path"]
-        server_reader, server_writer = await asyncio.open_unix_connection(server)
-        while data := await reader.read(65_536):
-            server_writer.write(data)
-            reply = await server_reader.read(65_536)
-            if connections == 1 and b"EVAL" in data:
-                break
-            writer.write(reply)
-        writer.close()
-        server_writer.close()
-
-    async with (
-        await asyncio.start_unix_server(lose_first_reply, proxy_path),
-        connect(f"unix://{proxy_path}") as through_proxy,
-    ):
-        sent = await through_proxy.enqueue_many(
-            [echo(number=1), echo(number=2).deferred(job_id="named")]
-        )
-    assert connections == 2
-    assert [s is not None for s in sent] == [True, False]
-    assert await client.zcard(KEY) == 2
 
 
 async def test_each_url_is_its_own_broker(client: QueueClient, socket_directory: Path) -> None:

@@ -6,16 +6,30 @@ every WorkerSettings imports.
 
 from workers.engine.cron import cron_jobs
 from workers.engine.functions import Context, run
-from workers.engine.ledger import LEDGER, Finished, Ledger
+from workers.engine.ledger import (
+    LEDGER,
+    Begun,
+    Finished,
+    Ledger,
+    Over,
+    RowClaim,
+    RowLedger,
+    RowOutcome,
+)
 from workers.engine.outcomes import Snooze, snooze
 from workers.engine.processes import run_in_process
 from workers.engine.worker import Worker, install
 
 __all__ = [
     "LEDGER",
+    "Begun",
     "Context",
     "Finished",
     "Ledger",
+    "Over",
+    "RowClaim",
+    "RowLedger",
+    "RowOutcome",
     "Snooze",
     "Worker",
     "cron_jobs",

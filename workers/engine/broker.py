@@ -24,6 +24,7 @@ CLAIM = Script.of((_SCRIPTS / "claim.lua").read_text())
 FINISH = Script.of((_SCRIPTS / "finish.lua").read_text())
 RENEW = Script.of((_SCRIPTS / "renew.lua").read_text())
 _TEND = Script.of((_SCRIPTS / "tend.lua").read_text())
+_STARTED = Script.of((_SCRIPTS / "started.lua").read_text())
 _UNMARK = Script.of((_SCRIPTS / "unmark.lua").read_text())
 LARGEST_BATCH = 100
 """Jobs of one script call: a script blocks the server, about 1.5 ms for this many."""
@@ -155,19 +156,7 @@ class Broker:
             await self._take_up()
         self.clock.hear(int(now_us))
         token = f"{self._incarnation}:{number}"
-        leased = [
-            Leased(
-                jobs[i].decode(),
-                float(jobs[i + 1]),
-                jobs[i + 2],
-                int(jobs[i + 3]),
-                jobs[i + 4].decode(),
-                jobs[i + 5],
-                jobs[i + 6].decode(),
-                token,
-            )
-            for i in range(0, len(jobs), 7)
-        ]
+        leased = [_leased(token, *jobs[i : i + 4]) for i in range(0, len(jobs), 4)]
         if leased and time.monotonic() - begun > self._lease:
             log.warning("a claim was answered after its lease had ended; nothing of it is started")
             leased = []
@@ -179,23 +168,18 @@ class Broker:
 
         Returns finish.lua's code for each.
         """
-        number = next(self._finish_numbers)
-        arguments: list[Any] = ["", self._incarnation, number, EVENTS_KEPT, AGEING_MS]
+        number, keep_ms = next(self._finish_numbers), endings[0][2].keep_ms
+        arguments: list[Any] = ["", self._incarnation, number, EVENTS_KEPT, AGEING_MS, keep_ms]
         for held, score, end in endings:
-            arguments += (
-                held.job_id,
-                held.token,
-                end.outcome.value,
-                end.at_ms,
-                end.tries,
-                score,
-                held.sha,
-                end.result,
-                end.keep_ms if end.result else 0,
-                end.failure,
-                end.event,
-                end.linger_ms,
-            )
+            if end.plain and end.keep_ms == keep_ms and not held.sha:
+                arguments += (
+                    held.job_id,
+                    held.token,
+                    "plain" if end.event else "quiet",
+                    end.result,
+                )
+            else:
+                arguments += _in_full(held, score, end)
         failpoints.reach("before-finish")
         asked = self._ask(FINISH, lambda: arguments)
         if failpoints.ARMED == "after-finish-sent":
@@ -213,7 +197,8 @@ class Broker:
 
     async def started(self, job_id: str, token: str) -> None:
         """Write that a job claimed alone begins to run, so that a crash from now on is its own."""
-        await self.call("HSET", f"{self._queue}:claims", job_id, f"{token}:started")
+        claims = f"{self._queue}:claims"
+        await self._through(lambda link: link.script(_STARTED, [claims], [job_id, token]))
 
     async def unmark(self, job_id: str, mark: str) -> None:
         """Remove this abort mark, unless there is another by now."""
@@ -334,6 +319,33 @@ class Broker:
         """Disconnect."""
         if self._link is not None:
             self._link.close()
+
+
+def _leased(token: str, job_id: bytes, score: bytes, payload: bytes | None, rare: bytes) -> Leased:
+    if not rare:
+        return Leased(job_id.decode(), float(score), payload, 0, "", 0, "", token)
+    tries, mark, crashes, kind = rare.decode().split("|")
+    return Leased(
+        job_id.decode(), float(score), payload, int(tries), mark, int(crashes), kind, token
+    )
+
+
+def _in_full(held: Held, score: float, end: Ending) -> tuple[str | float | bytes, ...]:
+    """Return what finish.lua takes of a job that did not just succeed."""
+    return (
+        held.job_id,
+        held.token,
+        end.outcome.value,
+        end.at_ms,
+        end.tries,
+        score,
+        held.sha,
+        end.result,
+        end.keep_ms if end.result else 0,
+        end.failure,
+        end.event,
+        end.linger_ms,
+    )
 
 
 RunScript = Callable[[Script, Sequence[str], list[Any]], Awaitable[Any]]

@@ -45,3 +45,14 @@ class Ending:
     linger_ms: int | str = ""
     value: object = None
     error: BaseException | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it tells no more than that the job succeeded in its first try."""
+        return (
+            self.outcome is Outcome.SUCCEEDED
+            and self.tries == 1
+            and self.linger_ms == ""
+            and bool(self.result)
+            and self.event in (b"", self.result)
+        )

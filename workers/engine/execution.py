@@ -5,10 +5,8 @@ here is written only while the lease is still this worker's.
 """
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from random import random
 from typing import Any
 
@@ -16,15 +14,15 @@ from arq.cron import CronJob
 from arq.worker import Function, JobExecutionFailed, Retry, RetryJob
 
 from service.kit.context import LOG_FIELDS
-from service.queue import JobState
 from service.queue.errors import DecodeError
 from service.queue.failures import text_of
 from service.queue.headers import HEADERS
 from service.queue.instants import from_ms
+from workers.engine.books import Books, arguments_by_name, has_row, in_history
 from workers.engine.clock import ServerClock
 from workers.engine.ending import Ending, Outcome
 from workers.engine.functions import JobFunction
-from workers.engine.ledger import LEDGER, Finished, Ledger
+from workers.engine.ledger import LEDGER
 from workers.engine.limits import Answer, Skip, Wait, wants_of
 from workers.engine.outcomes import Snooze
 from workers.engine.running import CURRENT, Running, Stop
@@ -91,14 +89,18 @@ class Executor:
         self._max_tries = max_tries
         self.retry_jobs = retry_jobs
         self._unknown: dict[str, int] = {}
+        self._books = Books(ctx)
 
     async def execute(self, run: Running) -> tuple[Ending, dict[Any, Any] | None]:
         """Bring a job to its ending; returns it with the context for `after_job_end`."""
         early = self._refuse(run) or self._decode(run) or self._find(run)
+        if early is None and run.want is not None:
+            early = self._limited(run, await self._acquire(run))
+        if early is None and has_row(run) and (instead := await self._books.begin(run)) is not None:
+            return instead, None
+        early = early or self._spent(run)
         if early is not None:
-            return await self._recorded(run, early), None
-        if run.want is not None and (limited := self._limited(run, await self._acquire(run))):
-            return await self._recorded(run, limited), None
+            return await self._books.record(run, early), None
         if run.mark:
             await self._unmark(run)
         if run.kind == "alone":
@@ -106,7 +108,7 @@ class Executor:
         while (wait := self._clock.seconds_until(run.score)) > 0:  # noqa: ASYNC110 - timers are early
             await asyncio.sleep(wait)
         if run.stop is not None:
-            return await self._recorded(run, self._stopped(run, None)), None
+            return await self._books.record(run, self._stopped(run, None)), None
         return await self._run(run)
 
     def _refuse(self, run: Running) -> Ending | None:
@@ -143,7 +145,7 @@ class Executor:
         return 0 < marked < run.record.enqueued_ms - MARK_SKEW_MS
 
     def _find(self, run: Running) -> Ending | None:
-        """Give back what this worker has no function for, and end what has no tries left."""
+        """Give back what this worker has no function for; note what limits it has."""
         function, record = run.function, run.record
         assert record is not None
         if function is None:
@@ -160,15 +162,21 @@ class Executor:
             return self._again(Outcome.RELEASED, run.job_try - 1, delay)
         if record.tries and record.tries > run.job_try:
             run.job_try = record.tries
-        tries = self._max_tries if function.max_tries is None else function.max_tries
-        if run.job_try > tries:
-            return self._failed(run, JobExecutionFailed(f"max {tries} retries exceeded"), dead=True)
         if run.job is not None and (run.job.rate or run.job.concurrency):
             try:
                 run.job.signature.bind(*run.args, **run.kwargs)
-                run.want = wants_of(run.job, run.job_id, run.token, self._by_name(run))
+                run.want = wants_of(run.job, run.job_id, run.token, arguments_by_name(run))
             except TypeError as error:  # the arguments are not the function's
                 return self._failed(run, error, dead=True)
+        return None
+
+    def _spent(self, run: Running) -> Ending | None:
+        """End what has no tries left."""
+        assert run.function is not None
+        own = run.function.max_tries
+        tries = self._max_tries if own is None else own
+        if run.job_try > tries:
+            return self._failed(run, JobExecutionFailed(f"max {tries} retries exceeded"), dead=True)
         return None
 
     def _limited(self, run: Running, answer: Answer) -> Ending | None:
@@ -207,7 +215,7 @@ class Executor:
                 log.exception("on_job_end failed")
                 end = self._raised(run, error)
         if LEDGER in self._ctx:
-            end = await self._recorded(run, end)
+            end = await self._books.record(run, end)
         return end, ctx
 
     def _returned(self, run: Running, value: object) -> Ending:
@@ -283,15 +291,15 @@ class Executor:
     async def expired(self, run: Running) -> Ending:
         """Return the ending of a job that may not wait as long as it would have to."""
         error = JobExecutionFailed("job expired before its next run")
-        return await self._recorded(run, self._failed(run, error, dead=True))
+        return await self._books.record(run, self._failed(run, error, dead=True))
 
     async def marked(self, run: Running) -> Ending:
         """Return the ending of a job that was to run again and is cancelled instead."""
-        return await self._recorded(run, self._end(run, Outcome.CANCELLED, cancelled()))
+        return await self._books.record(run, self._end(run, Outcome.CANCELLED, cancelled()))
 
     async def overdue(self, run: Running) -> Ending:
         """Return the ending of a job that ignores its time limit."""
-        return await self._recorded(run, self._stopped(run, None))
+        return await self._books.record(run, self._stopped(run, None))
 
     def _retried(self, run: Running, error: BaseException) -> Ending | None:
         """Return when the job's policy runs it again; None if it does not."""
@@ -305,7 +313,7 @@ class Executor:
             run.job_id, run.job_try, run.job.retry.tries, delay, self._shown(run, error),
         )  # fmt: skip
         end = self._again(Outcome.RETRIED, run.job_try, delay * 1000)
-        end.failure = self._writer.failure(run, error)
+        end.failure, end.error = self._writer.failure(run, error), error
         return end
 
     def _failed(self, run: Running, error: BaseException, *, dead: bool = False) -> Ending:
@@ -332,59 +340,6 @@ class Executor:
     ) -> Ending:
         finished = int(self._clock.now_ms())
         end = self._writer.ending(run, outcome, value, finished, error)
-        if run.job is not None and not _in_history(run, end.outcome):
+        if run.job is not None and not in_history(run, end.outcome):
             end.event = b""
         return end
-
-    async def _recorded(self, run: Running, end: Ending) -> Ending:
-        """Hand a terminal ending to the ledger before Redis forgets the job."""
-        ledger: Ledger | None = self._ctx.get(LEDGER)
-        if ledger is None or end.outcome not in _STATES or not _in_history(run, end.outcome):
-            return end
-        try:
-            if await ledger.record(self._finished(run, end)) and end.outcome is Outcome.DEAD:
-                end.outcome = Outcome.FAILED
-        except Exception:  # the ledger is the user's; the outcome is true whatever it says
-            log.exception("the ledger did not take the end of job %s", run.job_id)
-        return end
-
-    def _finished(self, run: Running, end: Ending) -> Finished:
-        assert run.record is not None
-        return Finished(
-            job_id=run.job_id,
-            name=run.name,
-            job=run.job,
-            arguments=self._by_name(run),
-            state=_STATES[end.outcome],
-            tries=run.job_try,
-            enqueued_at=from_ms(run.record.enqueued_ms),
-            started_at=from_ms(run.started_ms) if run.started_ms else datetime.now(UTC),
-            finished_at=datetime.now(UTC),
-            result=end.value,
-            error=end.error,
-            dead=end.outcome is Outcome.DEAD,
-        )
-
-    @staticmethod
-    def _by_name(run: Running) -> dict[str, Any]:
-        assert run.function is not None
-        if not run.args:
-            return dict(run.kwargs)
-        signature = inspect.signature(run.function.coroutine)
-        bound = dict(signature.bind(None, *run.args, **run.kwargs).arguments)
-        bound.pop(next(iter(signature.parameters)))
-        return bound
-
-
-def _in_history(run: Running, outcome: Outcome) -> bool:
-    if run.job is None or run.job.history == "none":
-        return False
-    return run.job.history == "all" or outcome is not Outcome.SUCCEEDED
-
-
-_STATES = {
-    Outcome.SUCCEEDED: JobState.SUCCEEDED,
-    Outcome.FAILED: JobState.FAILED,
-    Outcome.DEAD: JobState.FAILED,
-    Outcome.CANCELLED: JobState.CANCELLED,
-}

@@ -13,6 +13,7 @@ from arq.worker import Function
 from service.queue.codec import Record
 from service.queue.declaration import JobType
 from workers.engine.broker import Held, Leased
+from workers.engine.ledger import RowClaim
 from workers.engine.limits import Want
 
 
@@ -32,7 +33,7 @@ class Running:
 
     __slots__ = (
         "args", "body", "crashes", "ended", "function", "given_up", "hard_at", "job", "job_id",
-        "job_try", "kind", "kwargs", "mark", "payload", "record", "renewable_until", "score",
+        "job_try", "kind", "kwargs", "mark", "payload", "record", "renewable_until", "row", "score",
         "sha", "soft_at", "started_ms", "stop", "task", "token", "want",
     )  # fmt: skip
 
@@ -52,6 +53,8 @@ class Running:
         self.function: Function | CronJob | None = None
         self.job: JobType[..., object] | None = None
         self.want: Want | None = None
+        self.row: RowClaim | None = None
+        """Its claim on the row of a durable job."""
         self.task: asyncio.Task[None] | None = None
         self.started_ms = 0
         self.body = False

@@ -4,12 +4,13 @@ from alembic import context
 
 from service.access import models as access
 from service.accounts import models as accounts
+from service.db import outbox
 from service.db.base import Base
 from service.media import models as media
 from service.monitoring import models as monitoring
 from service.posts import models as posts
 
-TABLES = (access, accounts, media, monitoring, posts)
+TABLES = (access, accounts, media, monitoring, outbox, posts)
 """Imported so that their tables are known to autogenerate."""
 
 connection = context.config.attributes["connection"]

@@ -9,8 +9,7 @@
 local lane, ttl = ARGV[2], ARGV[3]
 local index = lane ~= 'normal' and KEYS[1] .. ':' .. lane
 local behind = lane == 'low' and tonumber(ARGV[4]) or 0
-local first = 5
-local jobs = (#ARGV - first + 1) / 3
+local jobs = (#ARGV - 4) / 3
 local now = ARGV[1]
 if now == '' then
   local time = redis.call('TIME')
@@ -19,46 +18,50 @@ end
 
 local keys = {}
 for n = 1, jobs do
-  local id = ARGV[first + 3 * n - 3]
+  local id = ARGV[3 * n + 2]
   keys[2 * n - 1] = 'arq:job:' .. id
   keys[2 * n] = 'arq:result:' .. id
 end
 -- One command finds the usual case, that none exists; commands are what a script's time goes to.
 local some_exist = redis.call('EXISTS', unpack(keys)) > 0
 
-local replies, seen, scores, indexed, payloads, ids = {}, {}, {}, {}, {}, {}
+local replies, seen, scores, indexed, payloads = {}, {}, {}, {}, {}
+local last = 0
 for n = 1, jobs do
-  local id = ARGV[first + 3 * n - 3]
+  local id = ARGV[3 * n + 2]
   if seen[id] or some_exist and redis.call('EXISTS', keys[2 * n - 1], keys[2 * n]) > 0 then
     replies[n] = 0
   else
     replies[n] = 1
     seen[id] = true
-    local start = ARGV[first + 3 * n - 2]
+    local start = ARGV[3 * n + 3]
     if start == '' then start = now end
-    local last = #scores
     scores[last + 1], scores[last + 2] = behind > 0 and start + behind or start, id
     if index then indexed[last + 1], indexed[last + 2] = start, id end
-    payloads[last + 1], payloads[last + 2] = keys[2 * n - 1], ARGV[first + 3 * n - 1]
-    ids[#ids + 1] = id
+    payloads[last + 1], payloads[last + 2] = keys[2 * n - 1], ARGV[3 * n + 4]
+    last = last + 2
   end
 end
-if #ids > 0 then
+if last > 0 then
   -- A key of another kind fails here, before the first write.
   if index then redis.call('ZCARD', index) end
-  redis.call('ZCARD', 'arq:abort')
-  redis.call('HLEN', KEYS[1] .. ':claims')
-  redis.call('HLEN', KEYS[1] .. ':crashes')
+  local aborts = redis.call('ZCARD', 'arq:abort')
+  local claims = redis.call('HLEN', KEYS[1] .. ':claims')
+  local crashes = redis.call('HLEN', KEYS[1] .. ':crashes')
   redis.call('ZADD', KEYS[1], unpack(scores))
   if index then redis.call('ZADD', index, unpack(indexed)) end
   redis.call('MSET', unpack(payloads))
   if ttl ~= '' then
-    for n = 1, #payloads, 2 do redis.call('PEXPIRE', payloads[n], ttl) end
+    for n = 1, last, 2 do redis.call('PEXPIRE', payloads[n], ttl) end
   end
-  -- A mark left by an abort of an earlier job of the same id must not stop this one.
-  redis.call('ZREM', 'arq:abort', unpack(ids))
-  -- Nor is what happened to that one its fault; a stock worker leaves this behind.
-  redis.call('HDEL', KEYS[1] .. ':claims', unpack(ids))
-  redis.call('HDEL', KEYS[1] .. ':crashes', unpack(ids))
+  if aborts + claims + crashes > 0 then
+    local ids = {}
+    for n = 2, last, 2 do ids[n / 2] = scores[n] end
+    -- A mark left by an abort of an earlier job of the same id must not stop this one.
+    if aborts > 0 then redis.call('ZREM', 'arq:abort', unpack(ids)) end
+    -- Nor is what happened to that one its fault; a stock worker leaves this behind.
+    if claims > 0 then redis.call('HDEL', KEYS[1] .. ':claims', unpack(ids)) end
+    if crashes > 0 then redis.call('HDEL', KEYS[1] .. ':crashes', unpack(ids)) end
+  end
 end
 return replies

@@ -5,8 +5,8 @@
 --        over, 1 if the caller runs nothing else, crashes after which a job is dead
 -- Reply  {status, now in us, when the next job is due in ms ('': none), jobs held back because they
 --        must run alone, ids to pass over next time, then for each job: id, score, payload (nil:
---        expired), tries, time of its abort mark ('' none, 0 score 1), crashes, how it is claimed
---        ('', 'alone' or 'crashed': too often)}
+--        expired), '' or what few have: tries|time of its abort mark ('' none, 0 score 1)|crashes|
+--        how it is claimed ('', 'alone' or 'crashed': too often)}
 --        status: 'ok', 'paused', 'gone' (the incarnation was reaped), 'jump' (the clock is not
 --        where the caller expects it: it first makes sure of its leases)
 -- Cost   O(log n) per job with n ids in the queue; at most 100 jobs and 1,000 ids looked at
@@ -19,7 +19,7 @@
 -- caller when it changes: the queue, its pause key and the abort marks.
 local call = redis.call -- a local is found faster than a field
 local queue, incarnation, number = KEYS[1], ARGV[2], ARGV[3]
-local wanted, lease, pass_over = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[7])
+local wanted, pass_over = tonumber(ARGV[4]), tonumber(ARGV[7])
 local alone, most_crashes = ARGV[8] == '1', tonumber(ARGV[9])
 local EARLY, MOST_LOOKED_AT, JUMP = 2, 1000, 500
 local AFTER = EARLY + 1 -- ms: visible only when the lease has ended, also to a call that is early
@@ -44,6 +44,11 @@ local has_marks = call('ZCARD', 'arq:abort') > 0
 local taken, scores, kinds, crash_counts = {}, {}, {}, {}
 local seen, looked_at, held, closed = {}, 0, 0, false
 
+local function take(id, score, kind, crashes)
+  local i = #taken + 1
+  taken[i], scores[i], kinds[i], crash_counts[i] = id, score, kind, crashes
+end
+
 -- A key of another kind is as good as none: failing here would close the queue for everybody.
 local function value(key)
   local found = redis.pcall('GETEX', key)
@@ -53,16 +58,18 @@ end
 local function describe(reply)
   if #taken == 0 then return end
   local marks = has_marks and call('ZMSCORE', 'arq:abort', unpack(taken))
+  local at = #reply
   for i, id in ipairs(taken) do
     local mark = marks and marks[i] or ''
     if scores[i] == '1' then mark = '0' end
-    reply[#reply + 1] = id
-    reply[#reply + 1] = scores[i]
-    reply[#reply + 1] = value('arq:job:' .. id)
-    reply[#reply + 1] = value('arq:retry:' .. id) or '0'
-    reply[#reply + 1] = mark
-    reply[#reply + 1] = crash_counts[i]
-    reply[#reply + 1] = kinds[i]
+    local tries = value('arq:retry:' .. id) or '0'
+    local rare = ''
+    if tries ~= '0' or mark ~= '' or crash_counts[i] ~= 0 or kinds[i] ~= '' then
+      rare = tries .. '|' .. mark .. '|' .. crash_counts[i] .. '|' .. kinds[i]
+    end
+    reply[at + 1], reply[at + 2] = id, scores[i]
+    reply[at + 3], reply[at + 4] = value('arq:job:' .. id), rare
+    at = at + 4
   end
 end
 
@@ -85,27 +92,23 @@ if call('EXISTS', queue .. ':gone:' .. string.match(incarnation, '^[^.]*')) == 1
 end
 local last = call('GETEX', answer_key)
 if last then
-  last = cmsgpack.unpack(last)
-  if last[1] == number then
-    local still = {}
-    for i, id in ipairs(last[2]) do
-      if call('GETEX', 'arq:in-progress:' .. id) == token then still[#still + 1] = i end
-    end
-    for _, i in ipairs(still) do
-      taken[#taken + 1], scores[#scores + 1] = last[2][i], last[3][i]
-      kinds[#kinds + 1], crash_counts[#crash_counts + 1] = last[4][i], last[5][i]
+  local answered, packed = string.match(last, '^(%d+) (.*)')
+  if answered == number then
+    local jobs = cmsgpack.unpack(packed)
+    for i, id in ipairs(jobs[1]) do
+      if call('GETEX', 'arq:in-progress:' .. id) == token then take(id, jobs[2][i], jobs[3][i], jobs[4][i]) end
     end
     return answer('ok', 0)
   end
   -- Left in a broken connection: nobody waits for what it would take.
-  if tonumber(last[1]) > tonumber(number) then return answer('ok', 0) end
+  if tonumber(answered) > tonumber(number) then return answer('ok', 0) end
 end
 if ARGV[6] ~= '' and math.abs(now - tonumber(ARGV[6])) > JUMP then return answer('jump', 0) end
 if call('EXISTS', queue .. ':paused') == 1 then return answer('paused', 0) end
 
 -- Lease one id, unless somebody holds it; decide whether its crashes let it run beside others.
 local function lease_one(id, score, left, crashes)
-  if not call('SET', 'arq:in-progress:' .. id, token, 'NX', 'PX', lease) then return end
+  if not call('SET', 'arq:in-progress:' .. id, token, 'NX', 'PX', ARGV[5]) then return end
   if score == '1' and not call('GETEX', 'arq:job:' .. id) then
     -- arq's abort of a job that ended between its two commands: there is nothing left to cancel.
     call('ZREM', queue, id)
@@ -133,8 +136,7 @@ local function lease_one(id, score, left, crashes)
     end
     kind, closed = 'alone', true
   end
-  local i = #taken + 1
-  taken[i], scores[i], kinds[i], crash_counts[i] = id, score, kind, crashes
+  take(id, score, kind, crashes)
 end
 
 local function lease_some(found, room)
@@ -198,12 +200,17 @@ if has_high and #taken < wanted and not closed then lease_indexed(high, wanted) 
 
 if #taken > 0 then
   local raised, owned = {}, {}
-  local ends = now + lease + AFTER
+  -- A text: as a number it would be written out anew for each job.
+  local ends = string.format('%.0f', now + ARGV[5] + AFTER)
   for i, id in ipairs(taken) do
     raised[2 * i - 1], raised[2 * i] = ends, id
     owned[2 * i - 1], owned[2 * i] = id, kinds[i] == 'alone' and token .. ':alone' or token
   end
+  -- A small hash is a list, searched from its start; with a long value it is a table, and stays one.
+  local listed = #taken > 16 and call('OBJECT', 'ENCODING', claims) ~= 'hashtable'
+  if listed then call('HSET', claims, '', string.rep(' ', 65)) end
   call('HSET', claims, unpack(owned))
+  if listed then call('HDEL', claims, '') end
   call('ZADD', queue, 'XX', unpack(raised))
   if has_high then call('ZADD', high, 'XX', unpack(raised)) end
   if has_low then call('ZADD', low, 'XX', unpack(raised)) end
@@ -211,6 +218,6 @@ if #taken > 0 then
     if scores[i] == '1' then call('ZADD', 'arq:abort', 'NX', now, id) end
   end
   call('SET', answer_key,
-    cmsgpack.pack({ number, taken, scores, kinds, crash_counts }), 'PX', 60000)
+    number .. ' ' .. cmsgpack.pack({ taken, scores, kinds, crash_counts }), 'PX', 60000)
 end
 return answer('ok', offset)

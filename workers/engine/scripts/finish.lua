@@ -1,10 +1,12 @@
 -- Write the outcomes of jobs that this worker holds.
 -- KEYS   1 the queue: sorted set of job ids
 -- ARGV   now in Unix ms ('': the server's clock), incarnation, number of this call, entries that the
---        stream of events keeps (0: write none), ms that a low job is behind, then for each job:
---        id, token of its claim, outcome, when it is visible again in Unix ms, tries used, score
---        before the claim, sha1 of its payload ('': not asked yet), result to leave, ms to keep it
---        (0: none, -1: for good), failure to remember, event, ms for which the id stays taken
+--        stream of events keeps (0: write none), ms that a low job is behind, ms to keep results
+--        (0: none, -1: for good), then for each job that succeeded in its first try: id, token of
+--        its claim, 'plain' or 'quiet' (no event), result, which is the event too; for any other:
+--        id, token, outcome, when it is visible again in Unix ms, tries used, score before the
+--        claim, sha1 of its payload ('': not asked yet), result to leave, ms to keep it, failure
+--        to remember, event, ms for which the id stays taken
 --        outcomes: succeeded, failed, cancelled end the job; dead ends it and keeps its payload;
 --        retried, snoozed, released queue it again
 -- Reply  for each job: 1 done; 0 refused, the lease is another's; and, with nothing written:
@@ -16,8 +18,8 @@
 --        written; what frees memory comes first, and a result is dropped rather than refused.
 local call, pcall_redis = redis.call, redis.pcall -- a local is found faster than a field
 local queue, incarnation, number = KEYS[1], ARGV[2], ARGV[3]
-local cap, behind = tonumber(ARGV[4]), tonumber(ARGV[5])
-local FIRST, WIDTH, DAY, SLACK, CALLS = 6, 12, 86400000, 60000, 8
+local cap, behind, keep = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local FIRST, SHORT, LONG, DAY, SLACK, CALLS = 7, 4, 12, 86400000, 60000, 8
 local high, low = queue .. ':high', queue .. ':low'
 -- Several calls of a worker are under way at a time, and all may have to be repeated.
 local answer_key = queue .. ':call:' .. incarnation .. ':finish:' .. number % CALLS
@@ -36,7 +38,21 @@ local function listen()
   call('EXISTS', queue .. ':paused', 'arq:abort')
 end
 
-local jobs = (#ARGV - FIRST + 1) / WIDTH
+local ids, leases, places, outcomes, shorts = {}, {}, {}, {}, {}
+local jobs, place = 0, FIRST
+while place <= #ARGV do
+  jobs = jobs + 1
+  local form = ARGV[place + 2]
+  local short = (form == 'plain' or form == 'quiet') and form
+  local outcome = short and 'succeeded' or form
+  if not ENDS[outcome] and not AGAIN[outcome] then
+    return redis.error_reply('ERR unknown outcome ' .. tostring(outcome))
+  end
+  ids[jobs], leases[jobs] = ARGV[place], 'arq:in-progress:' .. ARGV[place]
+  places[jobs], outcomes[jobs], shorts[jobs] = place, outcome, short
+  place = place + (short and SHORT or LONG)
+end
+
 local codes = {}
 if call('EXISTS', queue .. ':gone:' .. string.match(incarnation, '^[^.]*')) == 1 then
   for n = 1, jobs do codes[n] = 0 end
@@ -44,25 +60,16 @@ if call('EXISTS', queue .. ':gone:' .. string.match(incarnation, '^[^.]*')) == 1
 end
 local last = call('GETEX', answer_key)
 if last then
-  last = cmsgpack.unpack(last)
-  if last[1] == number then
+  local answered, packed = string.match(last, '^(%d+) (.*)')
+  if answered == number then
     listen()
-    return last[2]
-  elseif tonumber(last[1]) > tonumber(number) then -- left in a broken connection: nobody waits
+    return cmsgpack.unpack(packed)
+  elseif tonumber(answered) > tonumber(number) then -- left in a broken connection: nobody waits
     for n = 1, jobs do codes[n] = 0 end
     return codes
   end
 end
 
-local ids, leases, attempts = {}, {}, {}
-for n = 1, jobs do
-  local at = FIRST + (n - 1) * WIDTH
-  local outcome = ARGV[at + 2]
-  if not ENDS[outcome] and not AGAIN[outcome] then
-    return redis.error_reply('ERR unknown outcome ' .. tostring(outcome))
-  end
-  ids[n], leases[n] = ARGV[at], 'arq:in-progress:' .. ARGV[at]
-end
 for _, hash in ipairs({ ':claims', ':crashes', ':counts', ':dead:jobs' }) do
   call('HLEN', queue .. hash) -- a key of another kind fails here, before the first write
 end
@@ -98,15 +105,22 @@ local function expires(id, again, score)
 end
 
 local gone, garbage, events, counts = {}, {}, {}, {}
-local results = {}
 
 local function remember(id, failure)
   if failure ~= '' then pcall_redis('RPUSH', queue .. ':attempts:' .. id, failure) end
 end
 
+local function forget(n)
+  local id, last = ids[n], #garbage
+  gone[#gone + 1] = id
+  garbage[last + 1], garbage[last + 2] = 'arq:job:' .. id, 'arq:retry:' .. id
+  garbage[last + 3] = leases[n]
+  return 1
+end
+
 local function finish(n, at)
-  local id, outcome = ids[n], ARGV[at + 2]
-  if outcome == 'dead' then
+  local id = ids[n]
+  if outcomes[n] == 'dead' then
     local payload = pcall_redis('GETEX', 'arq:job:' .. id)
     if type(payload) ~= 'string' then payload = '' end
     local kept = pcall_redis('HSET', queue .. ':dead:jobs', id, payload)
@@ -116,16 +130,11 @@ local function finish(n, at)
   elseif ARGV[at + 4] ~= '1' then
     garbage[#garbage + 1] = queue .. ':attempts:' .. id
   end
-  gone[#gone + 1] = id
-  local last = #garbage
-  garbage[last + 1], garbage[last + 2] = 'arq:job:' .. id, 'arq:retry:' .. id
-  garbage[last + 3] = leases[n]
-  if ARGV[at + 8] ~= '0' then results[#results + 1] = at end
-  return 1
+  return forget(n)
 end
 
 local function queue_again(n, at)
-  local id, outcome, again = ids[n], ARGV[at + 2], tonumber(ARGV[at + 3])
+  local id, again = ids[n], tonumber(ARGV[at + 3])
   if has_marks and call('ZSCORE', 'arq:abort', id) then return 2 end
   if call('ZSCORE', queue, id) == '1' then return 2 end -- arq's abort, its mark still to come
   if expires(id, again, tonumber(ARGV[at + 5])) then return 3 end
@@ -138,7 +147,7 @@ local function queue_again(n, at)
     call('ZADD', low, 'XX', again, id)
   end
   call('ZADD', queue, 'XX', again + later, id)
-  if outcome == 'retried' then
+  if outcomes[n] == 'retried' then
     -- For good: after arq's 88,400 s a job that was paused or waits for a day would start afresh.
     pcall_redis('SET', 'arq:retry:' .. id, ARGV[at + 4])
     remember(id, ARGV[at + 9])
@@ -147,19 +156,26 @@ local function queue_again(n, at)
 end
 
 for n = 1, jobs do
-  local at = FIRST + (n - 1) * WIDTH
-  local outcome = ARGV[at + 2]
-  local code = holder(n, ARGV[at + 1], ARGV[at + 6])
-  if code == 1 then code = ENDS[outcome] and finish(n, at) or not ENDS[outcome] and queue_again(n, at) end
+  local at, outcome, short = places[n], outcomes[n], shorts[n]
+  local code = holder(n, ARGV[at + 1], short and '' or ARGV[at + 6])
+  if code == 1 then
+    code = short and forget(n) or ENDS[outcome] and finish(n, at) or queue_again(n, at)
+  end
   codes[n] = code
   if code == 1 then
     counts[outcome] = (counts[outcome] or 0) + 1
-    if ARGV[at + 10] ~= '' then
-      events[#events + 1] = ids[n]
-      events[#events + 1] = ARGV[at + 10]
-    end
+    local event = short and (short == 'plain' and ARGV[at + 3] or '') or ARGV[at + 10]
+    if event ~= '' then events[#events + 1], events[#events + 2] = ids[n], event end
   elseif code == 0 then
     counts.stale = (counts.stale or 0) + 1
+  end
+end
+
+local function leave(id, result, for_ms)
+  if for_ms == '-1' then
+    pcall_redis('SET', 'arq:result:' .. id, result)
+  elseif for_ms ~= '0' then
+    pcall_redis('SET', 'arq:result:' .. id, result, 'PX', for_ms)
   end
 end
 
@@ -171,17 +187,16 @@ if #gone > 0 then
   call('HDEL', queue .. ':claims', unpack(gone))
   call('HDEL', queue .. ':crashes', unpack(gone))
   if has_marks then call('ZREM', 'arq:abort', unpack(gone)) end
-  for _, at in ipairs(results) do
-    local key, keep = 'arq:result:' .. ARGV[at], ARGV[at + 8]
-    if keep == '-1' then
-      pcall_redis('SET', key, ARGV[at + 7])
-    else
-      pcall_redis('SET', key, ARGV[at + 7], 'PX', keep)
-    end
-  end
   for n = 1, jobs do
-    local linger = ARGV[FIRST + (n - 1) * WIDTH + 11]
-    if linger ~= '' and codes[n] == 1 then pcall_redis('SET', leases[n], '1', 'PX', linger) end
+    local at = places[n]
+    if codes[n] ~= 1 or AGAIN[outcomes[n]] then
+      -- not ended
+    elseif shorts[n] then
+      leave(ids[n], ARGV[at + 3], keep)
+    else
+      leave(ids[n], ARGV[at + 7], ARGV[at + 8])
+      if ARGV[at + 11] ~= '' then pcall_redis('SET', leases[n], '1', 'PX', ARGV[at + 11]) end
+    end
   end
 end
 for outcome, count in pairs(counts) do
@@ -190,6 +205,6 @@ end
 if #events > 0 and cap > 0 then
   pcall_redis('XADD', queue .. ':events', 'MAXLEN', '~', cap, '*', unpack(events))
 end
-pcall_redis('SET', answer_key, cmsgpack.pack({ number, codes }), 'PX', 60000)
+pcall_redis('SET', answer_key, number .. ' ' .. cmsgpack.pack(codes), 'PX', 60000)
 listen()
 return codes

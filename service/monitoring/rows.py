@@ -1,0 +1,52 @@
+"""Durable jobs as people see and steer them: by their rows."""
+
+from service import durable
+from service.db import outbox
+from service.db.outbox import DurableJob
+from service.queue import JobView, QueueClient, cancel_queued
+from service.runtime import Runtime
+
+
+async def find(runtime: Runtime, job_id: str) -> DurableJob | None:
+    """Return the row of a durable job."""
+    async with runtime.database.session() as session:
+        return await session.get(DurableJob, job_id)
+
+
+async def cancel(runtime: Runtime, row: DurableJob) -> bool:
+    """Cancel a durable job, its row first; return False when it has ended.
+
+    One that runs is left to its worker, who writes the row when the job has stopped.
+    """
+    if row.state not in outbox.OPEN:
+        return False
+    values = {"state": "cancelled", "error": None}
+    closed = await runtime.database.execute(outbox.close(row.id, row.version, values))
+    return await cancel_queued(runtime.queue, row.id) or bool(closed)
+
+
+async def replay(runtime: Runtime, row: DurableJob) -> bool:
+    """Let a failed durable job run again, as its next version; return whether it will."""
+    return await durable.replay(runtime.database, runtime.queue, row)
+
+
+class RowOwner:
+    """Acts on the row of a durable job in the stead of the job; see `service.queue.Owner`.
+
+    Args:
+        runtime: where the rows are.
+        caller: who asks; operators of jobs may steer everybody's.
+    """
+
+    def __init__(self, runtime: Runtime, caller: object) -> None:
+        self._runtime = runtime
+
+    async def cancel(self, client: QueueClient, view: JobView) -> bool:
+        """Cancel the row, then what the queue has of it."""
+        row = await find(self._runtime, view.job_id)
+        return row is not None and await cancel(self._runtime, row)
+
+    async def replay(self, client: QueueClient, view: JobView) -> bool:
+        """Let the row run again."""
+        row = await find(self._runtime, view.job_id)
+        return row is not None and await replay(self._runtime, row)
