@@ -42,7 +42,7 @@ def conditions(
         "processor": _processor(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "server": f"{product} {info[f'{product}_version']}, loopback TCP, no persistence",
+        "server": f"{product} {info[f'{product}_version']}, loopback TCP, no persistence, glibc.malloc.tcache_count=1000",
         "load_before": round(os.getloadavg()[0], 2),
         "rounds": rounds,
         "short": short,

@@ -1,5 +1,6 @@
 """A Valkey server of the benchmark's own, on loopback TCP, without persistence."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as NotUp
 
 from service.embedded.binaries import valkey_server
+from service.embedded.valkey import MEMORY
 from service.kit.process import dying_with_us
 
 START_SECONDS = 10.0
@@ -62,6 +64,7 @@ def running(folder: Path) -> Iterator[Server]:
     process = subprocess.Popen(
         [str(valkey_server(None)), *flags],
         stdout=subprocess.DEVNULL,
+        env={**os.environ, **MEMORY},
         start_new_session=True,  # a Ctrl-C must not reach it before the workers
         preexec_fn=dying_with_us(signal.SIGKILL),  # noqa: PLW1509 - system calls only
     )

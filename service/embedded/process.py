@@ -4,9 +4,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.embedded.account import Account
@@ -32,6 +32,8 @@ class Launcher:
     account: Account
     log: Path
     lock: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Variables of its environment."""
 
     def launch(
         self, argv: Sequence[str], death_signal: signal.Signals, *, stdin: int = subprocess.DEVNULL
@@ -46,7 +48,7 @@ class Launcher:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd="/",
-                env=environment | {"TZ": "UTC", "LC_ALL": "C"},
+                env={**environment, "TZ": "UTC", "LC_ALL": "C", **self.settings},
                 user=self.account.uid,
                 group=self.account.gid,
                 extra_groups=None if self.account.uid is None else [],

