@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from benchmarks.engine.server import Server
 from benchmarks.engine.systems import System
+from service.embedded.valkey import MEMORY
 
 _ASK = """
 import sys
@@ -42,7 +43,8 @@ def conditions(
         "processor": _processor(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "server": f"{product} {info[f'{product}_version']}, loopback TCP, no persistence, glibc.malloc.tcache_count=1000",
+        "server": f"{product} {info[f'{product}_version']}, loopback TCP, no persistence, "
+        + " ".join(f"{name}={value}" for name, value in MEMORY.items()),
         "load_before": round(os.getloadavg()[0], 2),
         "rounds": rounds,
         "short": short,
