@@ -3,6 +3,6 @@
 from service.queue import Rule
 
 RULES = (
-    # Every day at 03:20.
-    Rule("monitoring.clean", hour=3, minute=20),
+    # Every day at 02:00.
+    Rule("monitoring.clean", hour=2, minute=0, misfire="once"),
 )

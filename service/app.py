@@ -26,13 +26,19 @@ from service.errors import (
     Unavailable,
 )
 from service.feeds.routes import router as feeds_router
+from service.job_modules import MODULES
 from service.media.routes import router as media_router
+from service.monitoring.dead_routes import router as dead_router
 from service.monitoring.routes import health as health_router
 from service.monitoring.routes import router as jobs_router
+from service.notifications.routes import router as notifications_router
 from service.openapi import describe
 from service.posts.routes import router as posts_router
 from service.runtime import open_runtime
+from service.schedules.routes import router as schedules_router
 from service.web import Replayed
+from service.webhooks.routes import router as webhooks_router
+from service.workflows.routes import router as workflows_router
 
 log = logging.getLogger(__name__)
 ROUTERS = (
@@ -40,9 +46,16 @@ ROUTERS = (
     accounts_router,
     media_router,
     jobs_router,
+    dead_router,
+    schedules_router,
+    webhooks_router,
+    workflows_router,
+    notifications_router,
     feeds_router,
     health_router,
 )
+JOBS = MODULES
+"""A schedule names any of them."""
 FORM_OVERHEAD = 10_000
 """Bytes that a multipart form needs around its file."""
 

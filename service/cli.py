@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from service.cli_dead import dead
 from service.config import Settings, explain
 from service.errors import AlmanacError
 from service.kit.logging import configure_logging
@@ -21,8 +22,11 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 jobs = typer.Typer(help="Jobs, waiting, running or finished.", no_args_is_help=True)
+schedules = typer.Typer(help="Periodic jobs.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(jobs, name="jobs")
+app.add_typer(dead, name="dead")
+app.add_typer(schedules, name="schedules")
 
 out = Console()
 err = Console(stderr=True)
@@ -176,6 +180,21 @@ def verify(as_json: Json = False) -> None:
     raise typer.Exit(not all(check.ok for check in found))
 
 
+@app.command()
+def status(
+    since: Annotated[str, typer.Option(metavar="PERIOD", help="Such as 7d, 12h or 30m")] = "7d",
+    as_json: Json = False,
+) -> None:
+    """Show how jobs fared, who ran them, what waits and which queues nobody serves."""
+    from service.status_command import find_status, print_status
+
+    found = find_status(Settings(), since)
+    if as_json:
+        _print_json(found)
+    else:
+        print_status(found, out)
+
+
 @keys.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(help="What the key is for")],
@@ -220,6 +239,22 @@ def enqueue_job(
         out.print(job_id)
 
 
+@jobs.command("list")
+def list_jobs(
+    name: Annotated[str | None, typer.Option(help="Such as posts.sweep")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="succeeded, failed, cancelled or retrying")
+    ] = None,
+    queue: Annotated[str | None, typer.Option(help="Such as publishing")] = None,
+    since: Annotated[str | None, typer.Option(help="Such as 7d, 12h or 30m")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the latest runs in the history."""
+    from service.history_command import list_runs
+
+    list_runs(name, state, queue, since, as_json=as_json)
+
+
 @jobs.command("show")
 def show_job(job_id: str, as_json: Json = False) -> None:
     """Show one job."""
@@ -251,6 +286,48 @@ def _job(job_id: str, timeout: float, *, as_json: bool) -> str:
                 table.add_row(f"[dim]{name}[/]", str(value))
         out.print(table)
     return job.state
+
+
+@schedules.command("list")
+def list_schedules(as_json: Json = False) -> None:
+    """List every periodic job: when it runs, in which zone, its last and its next run."""
+    from service.schedules_command import list_all, print_all
+
+    found = asyncio.run(list_all(Settings()))
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        print_all(found, out)
+
+
+@schedules.command("run")
+def run_schedule(
+    name: Annotated[str, typer.Argument(help="Name or id")], as_json: Json = False
+) -> None:
+    """Run a schedule's job now, and print the job's id."""
+    from service.schedules_command import run
+
+    job_id = asyncio.run(run(Settings(), name))
+    if as_json:
+        _print_json({"job_id": job_id})
+    else:
+        out.print(job_id, soft_wrap=True)
+
+
+@schedules.command("pause")
+def pause_schedule(name: Annotated[str, typer.Argument(help="Name or id")]) -> None:
+    """Let no tick of a schedule fire until it is resumed."""
+    from service.schedules_command import pause
+
+    asyncio.run(pause(Settings(), name))
+
+
+@schedules.command("resume")
+def resume_schedule(name: Annotated[str, typer.Argument(help="Name or id")]) -> None:
+    """Let a schedule tick again, from now on."""
+    from service.schedules_command import resume
+
+    asyncio.run(resume(Settings(), name))
 
 
 def _in_one_line(error: BaseException) -> str | None:

@@ -5,7 +5,7 @@ depends on what the queue knows. Every other one gets a row of `durable_jobs`.
 """
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,13 +20,16 @@ from service.db.outbox import DurableJob
 from service.db.session import Database
 from service.kit.clock import now
 from service.queue import JobCall, QueueClient, declared
-from service.queue.codec import readable, with_headers
-from service.queue.entries import Batch, Entry
+from service.queue.codec import Record, readable, with_headers
+from service.queue.entries import AT_ONCE, Batch, Entry
 from service.queue.headers import HEADERS, ROW
-from service.queue.instants import to_ms_up
+from service.queue.instants import to_ms, to_ms_up
+from service.queue.views import end_state
 
 PAGE = 500
 """Rows of one look at the queue."""
+Close = Callable[[DurableJob, dict[str, Any]], Awaitable[object]]
+"""Closes a row that nobody runs, with these values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,13 @@ class Prepared:
         return [entry for entry in self.entries if entry.job_id not in old]
 
 
+def named(calls: Sequence[JobCall]) -> list[JobCall]:
+    """Return the calls, each with an id: a random one where the caller chose none."""
+    return [
+        call if call.job_id else msgspec.structs.replace(call, job_id=uuid4().hex) for call in calls
+    ]
+
+
 def prepare(client: QueueClient, calls: Sequence[JobCall], horizon: timedelta) -> Prepared:
     """Write calls down, each with the row that makes it durable.
 
@@ -53,20 +63,31 @@ def prepare(client: QueueClient, calls: Sequence[JobCall], horizon: timedelta) -
     Raises EncodeError or PayloadTooLarge when a call cannot be written.
     """
     durable = [needs_row(call) for call in calls]
-    named = [_named(call) if row else call for call, row in zip(calls, durable, strict=True)]
-    entries = client.entries(named)
+    calls = [_durable(call) if row else call for call, row in zip(calls, durable, strict=True)]
+    entries = client.entries(calls)
     until = now() + horizon
     rows = [
         _row(call, entry, until)
-        for call, entry, row in zip(named, entries, durable, strict=True)
+        for call, entry, row in zip(calls, entries, durable, strict=True)
         if row
     ]
     soon = [
         entry
-        for call, entry in zip(named, entries, strict=True)
+        for call, entry in zip(calls, entries, strict=True)
         if call.run_at is None or call.run_at <= until
     ]
     return Prepared(rows, soon)
+
+
+def split_due(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Return what may start now, and what may not: it is due later, or a lock in Redis decides."""
+    now_ms = to_ms(now())
+    due: list[Entry] = []
+    later: list[Entry] = []
+    for entry in entries:
+        starts = entry.score == AT_ONCE or int(entry.score) <= now_ms
+        (due if starts and entry.once is None else later).append(entry)
+    return due, later
 
 
 def needs_row(call: JobCall) -> bool:
@@ -76,10 +97,8 @@ def needs_row(call: JobCall) -> bool:
     return not owned and call.unique_for is None and call.debounce is None
 
 
-def _named(call: JobCall) -> JobCall:
-    return msgspec.structs.replace(
-        call, job_id=call.job_id or uuid4().hex, headers={**call.headers, ROW: "1"}
-    )
+def _durable(call: JobCall) -> JobCall:
+    return msgspec.structs.replace(call, headers={**call.headers, ROW: "1"})
 
 
 def _row(call: JobCall, entry: Entry, until: datetime) -> dict[str, Any]:
@@ -110,7 +129,12 @@ def _entry(row: DurableJob) -> Entry:
 
 
 async def sweep(
-    database: Database, client: QueueClient, horizon: timedelta, *, everything: bool = False
+    database: Database,
+    client: QueueClient,
+    horizon: timedelta,
+    *,
+    everything: bool = False,
+    close: Close | None = None,
 ) -> int:
     """Send open rows that the queue does not have; return how many.
 
@@ -119,24 +143,27 @@ async def sweep(
         client: of the queue.
         horizon: rows due later wait.
         everything: look also at rows that were looked at lately: the queue was wiped.
+        close: writes the ends that stock arq workers left, and what follows; by default only the
+            ends.
 
     Raises redis-py's errors when the queue does not answer; nothing is lost by that.
     """
     sent, after = 0, ""
     until = now() + horizon
+    close = close or _only_the_row(database)
     while True:
         async with database.session() as session:
             page = await outbox.to_look_at(session, until, after, PAGE, everything=everything)
         if not page:
             return sent
         after = page[-1].id
-        rows = await _close_ended(database, client, page)
+        rows = await _close_ended(client, page, close)
         sent += sum(await client.requeue([_entry(row) for row in rows]))
         await database.execute(outbox.looked_at([row.id for row in rows]))
 
 
 async def _close_ended(
-    database: Database, client: QueueClient, page: Sequence[DurableJob]
+    client: QueueClient, page: Sequence[DurableJob], close: Close
 ) -> list[DurableJob]:
     """Close rows whose results a stock arq worker left, which knows no rows; return the others."""
     results = await client.mget([f"{result_key_prefix}{row.id}" for row in page])
@@ -146,10 +173,25 @@ async def _close_ended(
         if record.success is None or record.headers.get(ROW) not in (None, str(row.version)):
             still_open.append(row)
             continue
-        state = "succeeded" if record.success else "failed"
-        values = {"state": state, "result": result, "path": "queue", "tries": record.tries or 1}
-        await database.execute(outbox.close(row.id, row.version, values))
+        values = {"result": result, "path": "queue", "tries": record.tries or 1}
+        await close(row, {**values, **_end_of(record)})
     return still_open
+
+
+def _end_of(record: Record) -> dict[str, Any]:
+    failure = None if record.success else record.shown_failure()
+    if failure is None:
+        return {"state": end_state(None), "error": None}
+    kind = failure.type.rpartition(".")[2]
+    error = kind if record.sensitive else f"{kind}: {failure.message}"
+    return {"state": end_state(failure), "error": error}
+
+
+def _only_the_row(database: Database) -> Close:
+    async def close(row: DurableJob, values: dict[str, Any]) -> None:
+        await database.execute(outbox.close(row.id, row.version, values))
+
+    return close
 
 
 async def replay(database: Database, client: QueueClient, row: DurableJob) -> bool:

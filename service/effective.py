@@ -6,7 +6,7 @@ from typing import Any, TypeGuard
 from pydantic import SecretStr
 
 from service.config import Settings
-from service.operator import MODULES
+from service.job_modules import MODULES
 from service.queue import JobType
 from service.queue.codec import MAX_PAYLOAD_BYTES
 
@@ -30,7 +30,7 @@ def effective(settings: Settings) -> dict[str, dict[str, Any]]:
         "jobs": {
             "payload format": "JSON; pickle is never read",
             "largest payload": MAX_PAYLOAD_BYTES,
-            "timezone": "UTC",
+            "timezone": settings.timezone,
             "seconds a result is kept": {job.name: job.keep_result for job in jobs},
             "seconds a run may take": {job.name: job.timeout for job in jobs},
             "tries": {job.name: job.retry.tries for job in jobs},

@@ -1,25 +1,25 @@
 """What the command line does as the operator of the installation, without an API key."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
-from arq import Retry
 
 from service.access import actions as access
 from service.access.caller import Caller, Scope
 from service.config import Settings
-from service.errors import Conflict, InvalidInput, NotFound, Problem
+from service.errors import Conflict, NotFound
+from service.job_modules import MODULES
 from service.kit.clock import now
-from service.monitoring import jobs as monitoring_jobs
 from service.monitoring import lookup
 from service.monitoring.schemas import JobOut
-from service.posts import jobs as posts_jobs
-from service.queue import JobCall, declared
+from service.queue import JobCall
+from service.queue import job_call as job_call  # for the command line
 from service.runtime import load, open_runtime
 
-MODULES = (monitoring_jobs, posts_jobs)
-"""Imported so that their jobs are declared."""
+JOBS = MODULES
+"""The command line names any of them."""
 OPERATOR = Caller(UUID(int=0), frozenset({Scope.ADMIN}))
 
 
@@ -48,41 +48,11 @@ async def find_job(settings: Settings, job_id: str, wait: float) -> JobOut:
     return job
 
 
-def job_call(name: str, arguments: Mapping[str, object]) -> JobCall:
-    """Return the call of a declared job, its arguments read as their declared types.
-
-    Raises:
-        InvalidInput: the job is unknown, or an argument is missing, unknown or of another type.
-    """
-    job = declared().get(name)
-    if job is None:
-        known = ", ".join(sorted(declared()))
-        raise InvalidInput([Problem("name", f"'{name}' is unknown; known: {known}")])
-    problems = [
-        Problem(key, f"is unknown; {name} takes: {', '.join(job.parameters) or 'nothing'}")
-        for key in arguments.keys() - job.parameters.keys()
-    ]
-    values = {}
-    for key, decoder in job.parameters.items():
-        try:
-            if key in arguments:
-                values[key] = decoder.decode(msgspec.json.encode(arguments[key]))
-        except msgspec.ValidationError as error:
-            problems.append(Problem(key, str(error)))
-    if problems:
-        raise InvalidInput(problems)
-    try:
-        return job(**values)
-    except TypeError as error:
-        raise InvalidInput([Problem("arguments", str(error))]) from error
-
-
 async def enqueue(settings: Settings, call: JobCall) -> str:
-    """Send a job to its queue and return its id."""
-    async with open_runtime(settings, "cli") as runtime:
-        handle = await runtime.queue.enqueue(call)
-    assert handle is not None, "a call without an id of its own is never refused"
-    return handle.job_id
+    """Send a job to its queue, as soon as that is there, and return its id."""
+    async with open_runtime(settings, "cli") as runtime, runtime.unit_of_work() as uow:
+        (job_id,) = uow.enqueue(call)
+    return job_id
 
 
 async def run_here(settings: Settings, call: JobCall) -> object:
@@ -90,13 +60,13 @@ async def run_here(settings: Settings, call: JobCall) -> object:
 
     Raises:
         Conflict: the job is not done and asks to be run again.
-        Exception: whatever the job raises.
+        Exception: whatever the job raises, also where its policy would run it again.
     """
-    coroutine = load(declared()[call.name].coroutine)
     async with open_runtime(settings, "cli") as runtime:
-        context = {"runtime": runtime, "job_id": "here", "job_try": 1, "enqueue_time": now()}
-        try:
-            return msgspec.to_builtins(await coroutine(context, **call.kwargs))
-        except Retry as again:
-            seconds = (again.defer_score or 0) / 1000
-            raise Conflict(f"{call.name} asks to be run again in {seconds:g} s") from again
+        end = await load("workers.direct.run_once")(runtime, call)
+    if end.error is not None:
+        raise end.error
+    if end.at_ms:
+        seconds = math.ceil(end.at_ms / 1000 - now().timestamp())
+        raise Conflict(f"{call.name} is not done: it asks to be run again in {seconds} s")
+    return msgspec.to_builtins(end.value)

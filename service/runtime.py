@@ -34,6 +34,8 @@ from service.queue import (
 )
 
 SEND_TIMEOUT = 0.25
+SENT_PER_SECOND = 4000
+"""Jobs that a busy queue takes at least: many may take longer."""
 """Seconds that a reply may wait for the queue; afterwards the sweep owns the jobs."""
 
 _OWNERS = {ROW_OWNER: "service.monitoring.rows.RowOwner"}
@@ -55,15 +57,25 @@ class Runtime:
         """Begin a unit of work whose jobs go to the queue after its commit."""
         return UnitOfWork(self.database.session(), self)
 
+    def named(self, calls: Sequence[JobCall]) -> list[JobCall]:
+        """Return the calls, each with the id of its job; see `Sender`."""
+        return durable.named(calls)
+
     def prepare(self, calls: Sequence[JobCall]) -> Prepared:
         """Write calls down, the durable ones as rows too; see `Sender`."""
         return durable.prepare(self.queue, calls, self.settings.enqueue_horizon)
 
     async def send(self, prepared: Prepared, new_rows: Collection[str]) -> None:
-        """Send what is committed, if the queue is there at once; see `Sender`."""
+        """Send what is committed, if the queue is there at once; see `Sender`.
+
+        In eager mode what is due runs here and now, instead of being sent.
+        """
         entries = prepared.to_send(new_rows)
+        if self.settings.eager:
+            due, entries = durable.split_due(entries)
+            await load("workers.direct.run_all")(self, due)
         try:
-            async with asyncio.timeout(SEND_TIMEOUT):
+            async with asyncio.timeout(SEND_TIMEOUT + len(entries) / SENT_PER_SECOND):
                 await self.queue.send(entries)
         except (RedisError, OSError, TimeoutError) as error:
             # The rows are committed: the sweep will queue what is missing.

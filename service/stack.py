@@ -29,7 +29,7 @@ from service.worker_command import release_leases
 PROCESSES: Mapping[str, tuple[str, ...]] = {
     "api": ("api",),
     "maintenance": ("worker", "maintenance"),
-    "worker": ("worker", "publishing"),
+    "worker": ("worker", "publishing", "webhooks"),
 }
 START_TIMEOUT = 30
 STOP_TIMEOUT = 45

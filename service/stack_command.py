@@ -31,7 +31,7 @@ def _start(stack: Stack, out: Console) -> None:
     key = asyncio.run(make_first_key(settings))
     stack.start_processes()
     out.print(f"API        {settings.base_url}/docs", soft_wrap=True)
-    out.print("Workers    publishing, maintenance")
+    out.print("Workers    publishing, webhooks, maintenance")
     if key is not None and sys.stdout.isatty():
         out.print(f"First key  [bold]{key}[/]  (admin; shown only now)", soft_wrap=True)
     elif key is not None:

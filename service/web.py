@@ -131,11 +131,20 @@ class Once:
         self._caller = caller
         self._key = key
 
-    async def reply(self, body: BaseModel, status: int = 201) -> JSONResponse:
-        """Return this body as the reply."""
+    async def reply(
+        self, body: BaseModel, status: int = 201, *, shown_once: str | None = None
+    ) -> JSONResponse:
+        """Return this body as the reply.
+
+        Args:
+            body: of the reply.
+            status: of the reply.
+            shown_once: a field that is not remembered, and null when the reply is given again.
+        """
         content = body.model_dump(mode="json")
         if self._key is not None:
-            await access.remember_reply(self._uow.session, self._caller, self._key, status, content)
+            kept = {**content, shown_once: None} if shown_once else content
+            await access.remember_reply(self._uow.session, self._caller, self._key, status, kept)
         return JSONResponse(content, status)
 
 

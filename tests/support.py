@@ -16,8 +16,9 @@ from sqlalchemy import text
 from service.access.actions import create_key
 from service.config import Settings
 from service.embedded.account import server_account
+from service.monitoring.recording import Recorder
 from service.runtime import Runtime
-from workers import maintenance, process, publishing
+from workers import maintenance, process, publishing, webhooks
 from workers.engine import LEDGER, Worker
 from workers.ledger import JobLedger
 
@@ -128,7 +129,8 @@ class Installation:
 
     def worker(self, queue: str = "publishing", **overrides: Any) -> Worker:
         """Return a worker of a queue on the test's servers; it stops when the queue is empty."""
-        module = {"publishing": publishing, "maintenance": maintenance}[queue]
+        modules = {"publishing": publishing, "maintenance": maintenance, "webhooks": webhooks}
+        module = modules[queue]
         return Worker(
             **{
                 **get_kwargs(module.WorkerSettings),
@@ -148,6 +150,10 @@ class Installation:
         worker = self.worker(queue, **overrides)
         await worker.async_run()
         return worker
+
+    async def record(self) -> int:
+        """Record the runs that ended, as the maintenance process does; return how many."""
+        return await Recorder(self.runtime).catch_up()
 
     async def count(self, table: str) -> int:
         """Return how many rows a table has."""

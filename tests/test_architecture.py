@@ -28,8 +28,26 @@ CHECKS: dict[str, Check] = {
     "workers run what is declared": jobs.check_registered,
     "periodic rules name jobs": jobs.check_periodic,
 }
-DOMAINS = {"access", "accounts", "feeds", "media", "monitoring", "posts"}
-JOBS = {"posts.publish", "posts.publish_batch", "posts.sweep", "monitoring.clean"}
+DOMAINS = {
+    "access",
+    "accounts",
+    "feeds",
+    "media",
+    "monitoring",
+    "notifications",
+    "posts",
+    "schedules",
+    "webhooks",
+    "workflows",
+}
+JOBS = {
+    "posts.publish",
+    "posts.publish_batch",
+    "posts.sweep",
+    "monitoring.clean",
+    "webhooks.deliver",
+    "notifications.mail",
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +67,7 @@ def test_the_checks_see_the_repository(almanac: Project) -> None:
     names = {module.name for module in almanac.product}
     assert almanac.domains >= DOMAINS
     assert {job.name for job in jobs.declarations(almanac)} >= JOBS
-    assert names >= {calls.LOADER, calls.LAZY, *calls.FINDERS, *layers.EXEMPT}
+    assert names >= {calls.LOADER, *calls.LAZY, *calls.FINDERS, *layers.EXEMPT}
     assert names >= set(domains.ACTIONS_WITH_A_REASON)
 
 

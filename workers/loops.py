@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from secrets import token_hex
 from typing import Any
 
@@ -10,9 +11,11 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from service import durable
+from service.monitoring import rows
 from service.posts import sweeping
 from service.queue import QueueClient
 from service.runtime import Runtime
+from service.workflows import steering as workflows
 
 EPOCH = "almanac:epoch"
 """A key that is missing when Redis has lost what it held."""
@@ -45,10 +48,18 @@ async def sweep(runtime: Runtime) -> None:
         while True:
             await changes.arm()
             wiped = await _begin_epoch(client)
-            sent = await durable.sweep(runtime.database, client, horizon, everything=wiped)
+            sent = await durable.sweep(
+                runtime.database,
+                client,
+                horizon,
+                everything=wiped,
+                close=partial(rows.close, runtime),
+            )
+            await workflows.sweep(runtime)
             if wiped:
-                log.warning("Redis was empty: %d durable jobs sent again", sent)
-                await sweeping.sweep(runtime)
+                counts = await sweeping.sweep(runtime)
+                if sent or any(counts.values()):  # else it may just be new
+                    log.warning("Redis was empty: %d jobs sent again", sent + sum(counts.values()))
             await changes.sleep(LOOK)
 
 

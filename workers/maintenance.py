@@ -6,24 +6,35 @@ It is never scaled to zero: it is the clock of all schedules, also when no other
 from datetime import UTC
 from typing import Any
 
-from schedules import monitoring as monitoring_rules
-from schedules import posts as posts_rules
 from service.config import Settings
 from service.monitoring import actions, jobs
+from service.notifications import actions as notifications
+from service.notifications import jobs as notifications_jobs
 from service.posts import jobs as posts_jobs
 from service.queue import queue_key
 from service.runtime import Runtime
-from workers import loops, process, publishing
-from workers.engine import Context, cron_jobs, run
+from service.webhooks import actions as webhooks
+from service.workflows import actions as workflows
+from workers import inline, loops, notices, periodic, process, publishing, recorder
+from workers.engine import Context, run
 
 
 async def clean(ctx: Context) -> dict[str, int]:
     """Delete what has outlived its retention."""
     runtime: Runtime = ctx["runtime"]
     settings = runtime.settings
+    age = settings.history_retention_failed
     async with runtime.unit_of_work() as uow:
-        return await actions.clean(
-            uow.session, settings.history_retention, settings.idempotency_retention
+        told = {
+            "deliveries": await webhooks.forget(uow.session, age),
+            "notices": await notifications.forget(uow.session, age),
+            "workflows": await workflows.forget(uow.session, age),
+        }
+        return told | await actions.clean(
+            uow.session,
+            settings.history_retention,
+            settings.history_retention_failed,
+            settings.idempotency_retention,
         )
 
 
@@ -33,13 +44,22 @@ async def startup(ctx: Context) -> None:
     runtime: Runtime = ctx["runtime"]
     sweep = loops.run_alone(runtime, loops.SWEEP_LOCK, "the sweep of durable jobs", loops.sweep)
     process.beside(ctx, sweep)
+    record = loops.run_alone(runtime, recorder.LOCK, "the recorder", recorder.serve)
+    process.beside(ctx, record)
+    fallback = loops.run_alone(runtime, inline.LOCK, "the inline fallback", inline.serve)
+    process.beside(ctx, fallback)
 
 
 class WorkerSettings:
     """`arq workers.maintenance.WorkerSettings`."""
 
-    functions = (run(jobs.clean, clean), run(posts_jobs.sweep, publishing.sweep))
-    cron_jobs = cron_jobs((*posts_rules.RULES, *monitoring_rules.RULES), functions)
+    functions = (
+        run(jobs.clean, clean),
+        run(posts_jobs.sweep, publishing.sweep),
+        run(notifications_jobs.mail, notices.mail),
+        run(notifications_jobs.digest, notices.digest),
+    )
+    cron_jobs = periodic.cron_jobs(periodic.RULES, functions)
     queue_name = queue_key("maintenance")
     max_jobs = Settings().maintenance_concurrency
     redis_pool = process.connect

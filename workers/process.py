@@ -1,10 +1,7 @@
 """What every worker process opens, and what all WorkerSettings share."""
 
 import asyncio
-import contextlib
 import logging
-import os
-import socket
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
@@ -15,15 +12,21 @@ from service.kit.logging import configure_logging
 from service.queue import QueueClient
 from service.queue.codec import deserialize, serialize
 from service.runtime import open_queue, open_runtime
-from workers.engine import LEDGER, Context, install
+from service.schedules import ticking
+from workers import periodic
+from workers.engine import LEDGER, TICKED, Context, install
+from workers.engine.identity import process_name
 from workers.ledger import JobLedger
+from workers.notes import RunLog
 
 install()
 
 SERIALIZER = serialize
 DESERIALIZER = deserialize
-NAME = f"{socket.gethostname()}:{os.getpid()}"
+NAME = process_name()
 """Names this worker in attempts and records."""
+CANCEL_AGAIN = 5.0
+"""Seconds that a loop has to end before it is cancelled once more."""
 COMPLETION_WAIT = 35
 """Seconds that running jobs get at SIGTERM: a little more than the longest publishing call."""
 HEALTH_INTERVAL = 10
@@ -49,6 +52,11 @@ async def startup(ctx: Context) -> None:
         ctx[LEDGER] = ledger = JobLedger(runtime, NAME)
         ctx["stack"] = stack.pop_all()
     beside(ctx, ledger.renew())
+    beside(ctx, ledger.notes.serve())
+    keep_logs(ctx, ledger)
+    await periodic.mirror(runtime, settings)
+    ctx[TICKED] = {f"cron:{name}" for name in periodic.NAMES}
+    beside(ctx, ticking.run(runtime, NAME, periodic.NAMES))
     log.info("worker ready")
 
 
@@ -58,13 +66,20 @@ async def shutdown(ctx: Context) -> None:
         await ctx["stack"].aclose()
 
 
+def keep_logs(ctx: Context, ledger: JobLedger) -> None:
+    """Keep what durable jobs log with their rows, until `shutdown`."""
+    handler = RunLog(ledger.notes)
+    logging.getLogger().addHandler(handler)
+    ctx["stack"].callback(logging.getLogger().removeHandler, handler)
+
+
 def beside(ctx: Context, work: Coroutine[Any, Any, None]) -> None:
     """Do endless work beside the jobs, until `shutdown`."""
     ctx["stack"].push_async_callback(_end, asyncio.create_task(work))
 
 
 async def _end(task: "asyncio.Task[None]") -> None:
-    """Cancel a task and wait for its end."""
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    """Cancel a task and wait for its end; again where a library has lost the cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=CANCEL_AGAIN)

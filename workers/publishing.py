@@ -12,8 +12,8 @@ from service.posts.models import DUE_STATES
 from service.posts.rules import BatchReport
 from service.queue import queue_key
 from service.runtime import Runtime
-from workers import process
-from workers.engine import Context, cron_jobs, run, snooze
+from workers import periodic, process
+from workers.engine import Context, run, snooze
 
 BATCH_POLL = timedelta(seconds=1)
 SLOWEST_BATCH_POLL = timedelta(seconds=15)
@@ -56,7 +56,7 @@ class WorkerSettings:
         run(jobs.publish_batch, publish_batch),
         run(jobs.sweep, sweep),
     )
-    cron_jobs = cron_jobs(rules.RULES, functions)
+    cron_jobs = periodic.cron_jobs(rules.RULES, functions)
     queue_name = queue_key("publishing")
     max_jobs = Settings().publishing_concurrency
     redis_pool = process.connect

@@ -5,13 +5,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from schedules import monitoring, posts
 from service.queue import JobType, RetryPolicy, Rule, declared
-from workers import maintenance, publishing
+from workers import maintenance, publishing, webhooks
+from workers.periodic import RULES
 
-MODULES = (publishing, maintenance)
+MODULES = (publishing, webhooks, maintenance)
 """Imported so that their jobs are declared."""
-RULES = (*posts.RULES, *monitoring.RULES)
 HEADING = """# Jobs
 
 Every job of Almanac, written from its declaration by `make docs`. Arguments are ids; a job may run
@@ -69,6 +68,8 @@ def _details(job: JobType[..., Any]) -> Iterator[tuple[str, str]]:
         yield "runs", f"{running}, others {job.concurrency.busy}"
     if job.sensitive:
         yield "stored", "encrypted"
+    if job.inline:
+        yield "without a worker", "run by the maintenance process"
     if job.owner:
         yield "owner", f"`{job.owner}`"
 
@@ -78,11 +79,7 @@ def _each(key: str | None) -> str:
 
 
 def _when(rule: Rule) -> str:
-    if rule.minute is None:
-        return "every minute"
-    if rule.hour is None:
-        return f"every hour at minute {rule.minute}"
-    return f"every day at {rule.hour:02}:{rule.minute:02} UTC"
+    return f"`{rule.line}` in {rule.zone or '`ALMANAC_TIMEZONE`'}"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from service.errors import ConfigurationError, Conflict
 from service.kit.crypto import Keyring
 from service.kit.ids import uuid7
 from service.platforms.contract import Profile
+from service.webhooks import queries as webhooks
 
 
 def seal(keyring: Keyring, account_id: UUID, what: str, value: Mapping[str, object]) -> bytes:
@@ -74,15 +75,16 @@ async def connect(
 
 
 async def check_keys(session: AsyncSession, keyring: Keyring) -> None:
-    """Make sure that every stored credential can be decrypted here.
+    """Make sure that every stored credential and secret can be decrypted here.
 
     Raises:
         ConfigurationError: one is encrypted with a key that the settings do not hold.
     """
-    unknown = await queries.key_ids(session) - keyring.key_ids
+    used = await queries.key_ids(session) | await webhooks.key_ids(session)
+    unknown = used - keyring.key_ids
     if unknown:
         ids = ", ".join(sorted(key_id.hex() for key_id in unknown))
         raise ConfigurationError(
-            f"Credentials are encrypted with key {ids}, which SECRET_KEY and SECRET_KEY_OLD do "
-            "not hold: add the earlier secret to SECRET_KEY_OLD"
+            f"Credentials or webhook secrets are encrypted with key {ids}, which SECRET_KEY and "
+            "SECRET_KEY_OLD do not hold: add the earlier secret to SECRET_KEY_OLD"
         )

@@ -18,6 +18,8 @@ from service.db import outbox
 RETRY_FOR = 10.0
 """Seconds: a restart of PostgreSQL, and less than a claim is held."""
 RETRY_PAUSE = 0.2
+CANCEL_AGAIN = 0.5
+"""Seconds that cancelled work has to end before it is cancelled once more."""
 LOCK_LOOK = 5.0
 """Seconds between two looks whether the connection stands that holds a lock."""
 SHUTTING_DOWN = ("57P01", "57P02", "57P03")
@@ -92,8 +94,9 @@ class Database:
                     await connection.scalar(select(1))
                 working.result()
             finally:
-                working.cancel()
-                await asyncio.wait([working])
+                while not working.done():  # libraries lose a cancellation now and then
+                    working.cancel()
+                    await asyncio.wait([working], timeout=CANCEL_AGAIN)
                 await connection.invalidate()  # its end gives the lock back
 
     async def close(self) -> None:
@@ -116,6 +119,10 @@ P = TypeVar("P", bound=Prepared)
 
 class Sender(Protocol[P]):
     """Puts job calls on their queues."""
+
+    def named(self, calls: Sequence[Any]) -> Sequence[Any]:
+        """Return the calls, each with the id of its job."""
+        ...
 
     def prepare(self, calls: Sequence[Any]) -> P:
         """Write calls down; an error it raises rolls the transaction back."""
@@ -142,12 +149,16 @@ class UnitOfWork:
         self._sender = sender
         self._calls: list[Any] = []
 
-    def enqueue(self, *calls: object) -> None:
+    def enqueue(self, *calls: object) -> list[str]:
         """Commit these job calls with the rest, and send them after it, in one round trip.
 
-        A call whose `job_id` names a durable job that exists already changes nothing.
+        Returns the ids of the jobs in order, so that a row of this transaction can hold one. A call
+        whose `job_id` names a durable job that exists changes nothing; a unique or debounced
+        one may find another job in its place, under its own id.
         """
-        self._calls.extend(calls)
+        named = self._sender.named(calls)
+        self._calls.extend(named)
+        return [call.job_id for call in named]
 
     async def __aenter__(self) -> Self:
         return self

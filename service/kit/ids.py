@@ -29,5 +29,19 @@ def uuid7() -> UUID:
     Ids of one process sort in the order in which they were made (RFC 9562 §6.2, method 3).
     """
     milliseconds, fraction = divmod(_clock.tick(), TICKS_PER_MILLISECOND)
+    return _assemble(milliseconds, fraction)
+
+
+def uuid7_at(milliseconds: int) -> UUID:
+    """Make the id of what happened at this Unix time; ids of one millisecond are in no order."""
+    return _assemble(milliseconds, 0)
+
+
+def milliseconds_of(row_id: UUID) -> int:
+    """Return the Unix time in a version 7 id."""
+    return row_id.int >> 80
+
+
+def _assemble(milliseconds: int, fraction: int) -> UUID:
     random = int.from_bytes(os.urandom(8), "big") >> 2
     return UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 0b10 << 62 | random)

@@ -1,4 +1,4 @@
-"""Where a job is told of: a delivery's row, Redis, or the record of its end."""
+"""Where a job is told of: a delivery's row, Redis, a row of its own, the history, dead jobs."""
 
 import asyncio
 import time
@@ -8,14 +8,13 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.access.caller import Caller
-from service.db import migrate
+from service.db import migrate, outbox
 from service.db.outbox import DurableJob
 from service.kit.clock import now
-from service.monitoring import queries, rows
-from service.monitoring.models import JobRecord
+from service.monitoring import dead, dead_queries, history, rows
 from service.monitoring.schemas import JobError, JobOut
 from service.posts import actions as posts
-from service.queue import JobState, JobView, inspect
+from service.queue import ROW, JobState, JobView, inspect
 from service.queue.codec import parse
 from service.queue.views import Found, ended, found
 from service.runtime import Runtime
@@ -28,20 +27,46 @@ CHECK_TIMEOUT = 2
 
 
 async def find(runtime: Runtime, caller: Caller, job_id: str) -> JobOut | None:
-    """Return a job, wherever it is told of."""
+    """Return a job, wherever it is told of, with its recorded runs."""
+    job = await _find(runtime, caller, job_id)
+    if job is None:
+        return None
+    async with runtime.unit_of_work() as uow:
+        runs = await history.attempts(uow.session, job_id)
+    return job.model_copy(update={"attempts": [history.attempt_of(run) for run in runs]})
+
+
+async def _find(runtime: Runtime, caller: Caller, job_id: str) -> JobOut | None:
+    if "\x00" in job_id:  # PostgreSQL knows no such text
+        return None
     if posts.is_publish_job(job_id):
         async with runtime.unit_of_work() as uow:
             publishing = await posts.publish_job(uow.session, caller, job_id)
         return _of_delivery(job_id, publishing) if publishing else None
-    view = await inspect(runtime.queue, job_id)
-    if view is not None:
+    if (job := await _in_queue_or_row(runtime, job_id)) is not None:
+        return job
+    async with runtime.unit_of_work() as uow:
+        if runs := await history.attempts(uow.session, job_id):
+            return history.job_of(runs)
+        kept = await dead_queries.dead_job(uow.session, job_id)
+    return _of_view(dead.read(kept, unmask=False).view) if kept else None
+
+
+async def _in_queue_or_row(runtime: Runtime, job_id: str) -> JobOut | None:
+    """Return a job as Redis has it, unless its row knows better, which may have run without it."""
+    view, away = None, None
+    try:
+        view = await inspect(runtime.queue, job_id)
+    except (RedisError, OSError) as error:
+        away = error
+    if view is not None and (view.state.terminal or ROW not in view.headers):
         return _of_view(view)
     row = await rows.find(runtime, job_id)
-    if row is not None:
+    if row is not None and (view is None or row.state not in outbox.OPEN):
         return _of_row(row)
-    async with runtime.unit_of_work() as uow:
-        record = await queries.job_record(uow.session, job_id)
-    return _of_record(record) if record else None
+    if away is not None:
+        raise away
+    return _of_view(view) if view is not None else None
 
 
 async def find_ended(runtime: Runtime, caller: Caller, job_id: str, wait: float) -> JobOut | None:
@@ -49,10 +74,10 @@ async def find_ended(runtime: Runtime, caller: Caller, job_id: str, wait: float)
     deadline = time.monotonic() + wait
     pause, longest = POLL
     while True:
-        job = await find(runtime, caller, job_id)
+        job = await _find(runtime, caller, job_id)
         left = deadline - time.monotonic()
         if job is None or job.state in END_STATES or left <= 0:
-            return job
+            return await find(runtime, caller, job_id)
         await asyncio.sleep(min(pause, left))
         pause = min(pause * 1.5, longest)
 
@@ -122,26 +147,6 @@ def _of_row(row: DurableJob) -> JobOut:
     kind, _, message = (row.error or "").partition(": ")
     error = JobError(type=kind, message=message, traceback=None) if row.error else None
     return _of_view(view).model_copy(update={**told, "error": error})
-
-
-def _of_record(record: JobRecord) -> JobOut:
-    kind, _, message = (record.error or "").partition(": ")
-    return JobOut(
-        id=record.id,
-        name=record.name,
-        queue=record.queue,
-        state=record.state,
-        arguments=record.arguments,
-        tries=record.tries,
-        run_at=None,
-        enqueued_at=record.enqueued_at,
-        started_at=record.started_at,
-        finished_at=record.finished_at,
-        result=record.result,
-        error=JobError(type=kind, message=message, traceback=record.traceback)
-        if record.error
-        else None,
-    )
 
 
 async def readiness(runtime: Runtime) -> dict[str, str]:

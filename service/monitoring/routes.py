@@ -1,19 +1,53 @@
-"""HTTP of monitoring: one job, health."""
+"""HTTP of monitoring: the history, one job, health."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime
 
 from service.errors import NotFound
-from service.monitoring import lookup, rows, schemas
+from service.monitoring import history, lookup, rows, schemas
+from service.monitoring.history_queries import Search
+from service.monitoring.schemas import Line
 from service.posts import actions as posts
 from service.queue import cancel
-from service.web import ERRORS, JobsOperator, JobsReader, Opened, Uow
+from service.web import ERRORS, JobsOperator, JobsReader, Opened, Paging, Uow
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=ERRORS)
 health = APIRouter(tags=["health"])
 MAX_WAIT = 60
+RunState = Literal["succeeded", "failed", "cancelled", "retrying"]
+Text = Annotated[Line | None, Query()]
+
+
+@router.get("")
+async def list_runs(  # noqa: PLR0913, PLR0917 - one parameter is one of the query
+    caller: JobsReader,
+    uow: Uow,
+    page: Paging,
+    name: Text = None,
+    state: Annotated[
+        Literal["succeeded", "failed", "cancelled", "retrying"] | None, Query()
+    ] = None,
+    queue: Text = None,
+    argument: Annotated[
+        list[Line] | None, Query(description="key:value, such as number:13; several must all match")
+    ] = None,
+    actor: Text = None,
+    error: Annotated[
+        Line | None, Query(description="Class of the error, or part of its text")
+    ] = None,
+    since: Annotated[
+        AwareDatetime | None, Query(description="Of runs that ended then or later")
+    ] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Of runs that ended before")] = None,
+) -> schemas.RunList:
+    """Search the history of runs, newest first."""
+    arguments = history.read_arguments(argument or ())
+    begin, end = history.read_instant("since", since), history.read_instant("until", until)
+    wanted = Search(name, state, queue, arguments, actor, error, begin, end)
+    return await history.search(uow.session, wanted, page)
 
 
 @router.get("/{job_id}")

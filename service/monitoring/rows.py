@@ -1,10 +1,14 @@
 """Durable jobs as people see and steer them: by their rows."""
 
+from typing import Any
+
 from service import durable
 from service.db import outbox
 from service.db.outbox import DurableJob
+from service.monitoring import ends
 from service.queue import JobView, QueueClient, cancel_queued
 from service.runtime import Runtime
+from service.workflows import actions as workflows
 
 
 async def find(runtime: Runtime, job_id: str) -> DurableJob | None:
@@ -20,13 +24,26 @@ async def cancel(runtime: Runtime, row: DurableJob) -> bool:
     """
     if row.state not in outbox.OPEN:
         return False
-    values = {"state": "cancelled", "error": None}
-    closed = await runtime.database.execute(outbox.close(row.id, row.version, values))
-    return await cancel_queued(runtime.queue, row.id) or bool(closed)
+    closed = await close(runtime, row, {"state": "cancelled", "error": None})
+    return await cancel_queued(runtime.queue, row.id) or closed
+
+
+async def close(runtime: Runtime, row: DurableJob, values: dict[str, Any]) -> bool:
+    """Write the end of a row that nobody runs, and tell of it; return False if it is none."""
+    async with runtime.unit_of_work() as uow:
+        closed = (await uow.session.execute(outbox.close(row.id, row.version, values))).all()
+        if closed:
+            await ends.row_ended(runtime, uow, row.id)
+    return bool(closed)
 
 
 async def replay(runtime: Runtime, row: DurableJob) -> bool:
-    """Let a failed durable job run again, as its next version; return whether it will."""
+    """Let a failed durable job run again, as its next version; return whether it will.
+
+    That of a workflow's step does not: resuming the workflow runs the step again, by a new job.
+    """
+    if workflows.is_step(row.id):
+        return False
     return await durable.replay(runtime.database, runtime.queue, row)
 
 

@@ -1,9 +1,14 @@
-"""Replies of monitoring."""
+"""Requests and replies of monitoring."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from service.schema import Reply
+from pydantic import Field, StringConstraints
+
+from service.schema import Reply, Schema
+
+Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
+"""What PostgreSQL takes as text."""
 
 
 class JobError(Reply):
@@ -12,6 +17,20 @@ class JobError(Reply):
     type: str
     message: str
     traceback: str | None
+
+
+class AttemptOut(Reply):
+    """One run of a job."""
+
+    attempt: int
+    """Counts the runs; 0 for a job that never ran."""
+    state: str
+    """`succeeded, failed, cancelled`, or `retrying`: it failed and was tried again."""
+    worker: str | None
+    """Host and process; null for a job that never ran."""
+    started_at: datetime
+    finished_at: datetime
+    error: JobError | None
 
 
 class JobOut(Reply):
@@ -32,6 +51,85 @@ class JobOut(Reply):
     error: JobError | None
     path: str | None = None
     """Who ran a durable job: `queue` for a worker, `inline` for the maintenance process."""
+    attempts: list[AttemptOut] = Field(default_factory=list)
+    """Its recorded runs, oldest first; the last of them may be a second behind."""
+
+
+class RunOut(Reply):
+    """One run in the history."""
+
+    id: str
+    """Of its job: `GET /v1/jobs/{id}` shows all runs of it, with tracebacks."""
+    attempt: int
+    name: str
+    queue: str
+    state: str
+    """`succeeded, failed, cancelled` or `retrying`."""
+    arguments: Any
+    worker: str | None
+    actor: str | None
+    trace: str | None
+    enqueued_at: datetime
+    started_at: datetime
+    finished_at: datetime
+    error: JobError | None
+
+
+class RunList(Reply):
+    """Runs, newest first."""
+
+    items: list[RunOut]
+    next_cursor: str | None
+    lost: int
+    """Batches of runs, ever, that are missing because nobody recorded them in time."""
+
+
+class DeadOut(Reply):
+    """A dead job."""
+
+    id: str
+    name: str
+    queue: str
+    arguments: Any
+    tries: int
+    died_at: datetime
+    error: JobError | None
+    """Of its last try."""
+    kept: str
+    """Where: `row` for a durable job, `postgresql` or `redis` for others."""
+
+
+class DeadList(Reply):
+    """Dead jobs, the latest first."""
+
+    items: list[DeadOut]
+    next_cursor: str | None
+
+
+class DeadSelection(Schema):
+    """Which dead jobs are meant: those that match all that is given."""
+
+    ids: list[Line] | None = Field(None, max_length=1000)
+    name: Line | None = None
+    queue: Line | None = None
+    error: Line | None = None
+    """Class of the last error, with or without its module."""
+    all: bool = False
+    """Must be true to mean all dead jobs, and then nothing else may be given."""
+
+
+class ReplayedOut(Reply):
+    """What became of dead jobs that were to run again."""
+
+    replayed: int
+    left: int
+    """Still dead: queued under the same id, expired, or refused by what they belong to."""
+
+
+class DiscardedOut(Reply):
+    """What became of dead jobs that were to be forgotten."""
+
+    discarded: int
 
 
 class CancelOut(Reply):

@@ -17,6 +17,7 @@ from service.queue.names import Queue, queue_key
 from service.queue.operations import Purged, is_paused, pause, purge, resume
 from service.queue.owners import ROW_OWNER, Owner, Resolve
 from service.queue.policy import Concurrency, Rate, RetryPolicy
+from service.queue.reading import job_call
 from service.queue.rules import Rule
 from service.queue.sealing import use_keyring
 from service.queue.views import JobState, JobView
@@ -58,6 +59,7 @@ __all__ = [
     "inspect",
     "is_paused",
     "job",
+    "job_call",
     "move_lane",
     "pause",
     "purge",

@@ -48,7 +48,10 @@ class Record(
         "job_id": "id",
     },
 ):
-    """A stored job or, with `success` set, a stored result; arguments and outcome still JSON."""
+    """A stored job or, with `success` set, a stored result; arguments and outcome still JSON.
+
+    In the stream of events `success` is null for a run that failed and is tried again.
+    """
 
     function: str
     args: list[msgspec.Raw]
@@ -200,7 +203,7 @@ def serialize_outcome(  # noqa: PLR0913 - the parts of a result
     record: Record,
     value: object,
     *,
-    success: bool,
+    success: bool | None,
     job_id: str,
     queue: str,
     tries: int,
@@ -210,7 +213,8 @@ def serialize_outcome(  # noqa: PLR0913 - the parts of a result
     """Write the result of a run from its payload as it is stored and what came of it.
 
     `value` is what the job returned, or the error that it raised; both are encrypted where the
-    arguments are. Raises EncodeError when JSON would change the value, PayloadTooLarge.
+    arguments are. `success` is None for a run that failed and is tried again. Raises EncodeError
+    when JSON would change the value, PayloadTooLarge.
     """
     try:
         if success:

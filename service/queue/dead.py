@@ -81,7 +81,7 @@ async def dead_jobs(
     """
     cursor = (to_ms(before.died_at), before.view.job_id) if before else ("", "")
     replies = await _read(client, [queue], min(limit, LARGEST_BATCH), *cursor)
-    return [_dead_job(queue, reply, unmask=unmask) for reply in replies]
+    return [read_dead(queue, reply, unmask=unmask) for reply in replies]
 
 
 async def find_dead(
@@ -91,7 +91,7 @@ async def find_dead(
     if which.ids is not None:
         for ids in batches(list(which.ids)):
             replies = await _read(client, [queue], 0, "", "", *ids)
-            page = [_dead_job(queue, reply, unmask=unmask) for reply in replies]
+            page = [read_dead(queue, reply, unmask=unmask) for reply in replies]
             yield [job for job in page if which.matches(job)]
         return
     page = await dead_jobs(client, queue, unmask=unmask)
@@ -152,7 +152,15 @@ def _lane(function: str) -> str:
     return job.lane if job else "normal"
 
 
-def _dead_job(queue: str, reply: Sequence[Any], *, unmask: bool) -> DeadJob:
+def read_dead(queue: str, reply: Sequence[Any], *, unmask: bool) -> DeadJob:
+    """Read a dead job from what is kept of it.
+
+    Args:
+        queue: key of its queue.
+        reply: id, Unix ms when it died, payload, number of failed tries, errors of the last of
+            them as JSON; all as Redis has them.
+        unmask: show the values of a sensitive job.
+    """
     job_id, died, payload, tries, failures = reply
     record = readable(payload)
     it = Found(

@@ -64,6 +64,8 @@ class JobType(Generic[P, R]):
     """Dotted path of what acts on the row that the job belongs to; see `Owner`."""
     history: History
     """Which ends the history keeps."""
+    inline: bool
+    """Whether the maintenance process runs it while no worker can."""
     doc: str
     signature: inspect.Signature
     parameters: Mapping[str, msgspec.json.Decoder[Any]]
@@ -97,13 +99,14 @@ def job(  # noqa: PLR0913 - each argument is one property of the declaration
     sensitive: bool = False,
     owner: str | None = None,
     history: History = "all",
+    inline: bool = False,
 ) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], JobType[P, R]]:
     """Declare a job by decorating an async stub that has its parameters, without arq's `ctx`.
 
     Args:
         name: `domain.verb`, the function's name in arq.
         queue: name of the queue, without prefix.
-        coroutine, timeout, … history: see `JobType`.
+        coroutine, timeout, … inline: see `JobType`.
 
     Raises ValueError for a name that is malformed or taken and for values that contradict each
     other; TypeError for a stub that JSON cannot serve: not async, without docstring, a parameter
@@ -129,6 +132,7 @@ def job(  # noqa: PLR0913 - each argument is one property of the declaration
             sensitive=sensitive,
             owner=owner,
             history=history,
+            inline=inline,
             doc=inspect.getdoc(stub) or "",
             signature=signature,
             parameters={key: decoder(hints[key]) for key in signature.parameters},
@@ -190,6 +194,11 @@ def _check(job_type: JobType[..., Any]) -> None:
         (
             job_type.owner is None or _DOTTED_PATH.fullmatch(job_type.owner),
             f"owner {job_type.owner!r} is no dotted path, as service.posts.owner.DeliveryOwner",
+        ),
+        (
+            not (job_type.inline and (job_type.owner or job_type.rate or job_type.concurrency)),
+            "inline goes with no owner, rate or concurrency; it needs a row of durable_jobs, and "
+            "the limits are in Redis, which is away when the job runs inline",
         ),
         *(
             (

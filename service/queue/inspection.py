@@ -6,6 +6,7 @@ from service.kit import clock
 from service.queue.client import QueueClient
 from service.queue.codec import Record, parse, readable, serialize_end
 from service.queue.declaration import declared
+from service.queue.events import EVENTS_KEPT, in_history
 from service.queue.instants import to_ms
 from service.queue.names import queue_key
 from service.queue.owners import Resolve, owner_of
@@ -90,7 +91,8 @@ async def _cancel_found(client: QueueClient, job_id: str, seen: Found, record: R
     )
     job = declared().get(record.function)
     keep = _KEEP_RESULT_SECONDS if job is None else job.keep_result
-    reply: bytes = await _cancel(client, [seen.queue], job_id, result, int(keep * 1000))
+    events = EVENTS_KEPT if in_history(record.function) else 0
+    reply: bytes = await _cancel(client, [seen.queue], job_id, result, int(keep * 1000), events)
     return reply != b"absent"
 
 

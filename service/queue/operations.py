@@ -1,11 +1,15 @@
 """What an operator does to a whole queue: pause, resume, purge."""
 
-from collections.abc import Sequence
+from asyncio import CancelledError
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from service.kit import clock
 from service.queue.client import QueueClient
-from service.queue.codec import readable
+from service.queue.codec import Record, readable, serialize_end
+from service.queue.events import EVENTS_KEPT, in_history
 from service.queue.inspection import inspect
+from service.queue.instants import to_ms
 from service.queue.owners import Resolve, owner_of, owner_path
 from service.queue.scripting import LARGEST_BATCH, batches, script
 from service.queue.views import JobState
@@ -73,20 +77,13 @@ class _Purge:
         self.running: set[str] = set()
 
     async def page(self, ids: Sequence[str]) -> None:
-        owned = await self._owned(ids)
-        for job_id in owned:
-            if not await self._cancel(job_id):
-                self.kept.add(job_id)
-        await self._remove([job_id for job_id in ids if job_id not in self.kept])
-
-    async def _owned(self, ids: Sequence[str]) -> list[str]:
         payloads = await self._client.mget([_PAYLOAD + job_id for job_id in ids])
-        records = map(readable, payloads)
-        return [
-            job_id
-            for job_id, record in zip(ids, records, strict=True)
-            if owner_path(record.function, record.headers)
-        ]
+        records = dict(zip(ids, map(readable, payloads), strict=True))
+        for job_id, record in records.items():
+            owned = owner_path(record.function, record.headers)
+            if owned and not await self._cancel(job_id):
+                self.kept.add(job_id)
+        await self._remove({i: record for i, record in records.items() if i not in self.kept})
 
     async def _cancel(self, job_id: str) -> bool:
         """Return whether the owner cancelled its row; a job that runs is left alone."""
@@ -98,12 +95,26 @@ class _Purge:
         owner = owner_of(view.function, view.headers, self._resolve)
         return owner is None or await owner.cancel(self._client, view)
 
-    async def _remove(self, ids: Sequence[str]) -> None:
-        if not ids:
+    async def _remove(self, records: Mapping[str, Record]) -> None:
+        if not records:
             return
-        replies = await _purge(self._client, [self._queue], *ids)
+        jobs = [part for i, record in records.items() for part in (i, self._event(i, record))]
+        replies = await _purge(self._client, [self._queue], EVENTS_KEPT, *jobs)
         self.removed += replies.count(1)
-        self.running.update(i for i, reply in zip(ids, replies, strict=True) if reply == 0)
+        self.running.update(i for i, reply in zip(records, replies, strict=True) if reply == 0)
+
+    def _event(self, job_id: str, record: Record) -> bytes:
+        """Return what the history keeps of a job that is removed."""
+        if not in_history(record.function):
+            return b""
+        return serialize_end(
+            record,
+            CancelledError(),
+            job_id=job_id,
+            queue=self._queue,
+            tries=record.tries or 0,
+            now_ms=to_ms(clock.now()),
+        )
 
 
 def _paused(queue: str) -> str:

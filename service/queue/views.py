@@ -88,7 +88,7 @@ def ended(job_id: str, record: Record, *, unmask: bool) -> JobView:
         error = _masked(shown) if masked else record.failure()
     return JobView(
         job_id=job_id,
-        state=_end_state(error),
+        state=end_state(error),
         queue=record.queue,
         function=record.function,
         args=args,
@@ -148,7 +148,8 @@ def _state(it: Found) -> JobState:
     return JobState.QUEUED if it.due else JobState.DEFERRED
 
 
-def _end_state(error: Failure | None) -> JobState:
+def end_state(error: Failure | None) -> JobState:
+    """Return how a job ended, by its error."""
     if error is None:
         return JobState.SUCCEEDED
     return JobState.CANCELLED if error.type == _CANCELLED_ERROR else JobState.FAILED

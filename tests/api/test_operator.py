@@ -21,7 +21,14 @@ async def test_a_job_runs_in_this_process(api: Installation) -> None:
         "deferred": 0,
     }
     cleaned = await operator.run_here(settings, operator.job_call("monitoring.clean", {}))
-    assert cleaned == {"job_records": 0, "replies": 0}
+    assert cleaned == {
+        "job_runs": 0,
+        "durable_jobs": 0,
+        "deliveries": 0,
+        "notices": 0,
+        "workflows": 0,
+        "replies": 0,
+    }
 
 
 async def test_arguments_are_read_as_declared(api: Installation) -> None:

@@ -151,9 +151,13 @@ def check_periodic(project: Project) -> Iterator[Violation]:
         if job is None:
             what = f"the rule names '{name}', which is not declared"
             yield module.violation(call.lineno, what, NO_SILENT_LOSS)
-        elif not _signature(job.stub, skip=0).startswith("()"):
+        elif not _signature(job.stub, skip=0).startswith("()") and not _gives_arguments(call):
             what = f"the rule names '{name}', which needs arguments"
-            yield module.violation(call.lineno, what, "a rule sends none")
+            yield module.violation(call.lineno, what, "give them by arguments=")
+
+
+def _gives_arguments(rule: ast.Call) -> bool:
+    return any(keyword.arg == "arguments" for keyword in rule.keywords)
 
 
 def _rules(project: Project) -> Iterator[tuple[Module, ast.Call]]:

@@ -15,7 +15,7 @@ from service.config import Settings
 from service.db import migrate
 from service.db.base import Base
 from service.db.session import Database, UnitOfWork
-from service.durable import Prepared
+from service.durable import Prepared, named
 from service.posts.jobs import sweep
 from service.runtime import Runtime, database_url
 
@@ -57,6 +57,10 @@ class Sent:
         self.database = database
         self.calls: list[Any] = []
         self.users_then = -1
+
+    def named(self, calls: Sequence[Any]) -> Sequence[Any]:
+        """Name the calls as the runtime does."""
+        return named(calls)
 
     def prepare(self, calls: Sequence[Any]) -> Prepared:
         """Make no rows."""

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from service import durable
 from service.access.models import User
+from service.db import outbox
 from service.db.outbox import DurableJob
 from service.kit.clock import now
 from service.monitoring import rows
@@ -20,8 +21,10 @@ from service.queue import JobCall, RetryPolicy, connect, job, purge, queue_key
 from service.queue.codec import deserialize, serialize
 from service.runtime import Runtime
 from tests.queue.leaks import leaked_keys
+from workers import ledger as ledgers
 from workers import loops
-from workers.engine import LEDGER, Begun, Context, Over, RowClaim, Worker, run
+from workers.engine import LEDGER, Begun, Context, Over, RowClaim, RowOutcome, Worker, run
+from workers.engine.ending import Outcome
 from workers.engine.limits import Wait
 from workers.ledger import JobLedger
 
@@ -245,6 +248,37 @@ async def test_a_row_is_claimed_by_one(runtime: Runtime) -> None:
     assert await ledger.begin(first) == Begun(0)
 
 
+async def lapsed(runtime: Runtime, job_id: str) -> bool:
+    until = (await row(runtime, job_id)).claimed_until
+    return until is None or until <= now()
+
+
+async def test_jobs_that_begin_together_are_told_apart(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One claim of Redis, one token, three rows: each by itself is claimed, over, or kept."""
+    await enqueue(runtime, *(task(n).deferred(job_id=i) for n, i in enumerate("abc")))
+    over = text("UPDATE durable_jobs SET state = 'cancelled' WHERE id = 'b'")
+    await runtime.database.execute(over)
+    ledger = JobLedger(runtime, "tests")
+    claims = [RowClaim(i, "1", "shared", crashed=False) for i in "abc"]
+    begun = await asyncio.gather(*map(ledger.begin, claims))
+    assert begun == [Begun(0), Over(), Begun(0)]
+    await ledger.settle(RowOutcome(claims[0], Outcome.SUCCEEDED, None, 1, b"", None))
+    expire = text("UPDATE durable_jobs SET claimed_until = now()")
+    await runtime.database.execute(expire)
+    monkeypatch.setattr(ledgers, "RENEW", 0.01)
+    renewing = asyncio.create_task(ledger.renew())
+    try:
+        async with asyncio.timeout(20):
+            while await lapsed(runtime, "c"):  # noqa: ASYNC110 - the row is no event
+                await asyncio.sleep(0.05)
+    finally:
+        renewing.cancel()
+    assert (await row(runtime, "a")).state == "succeeded"
+    assert (await row(runtime, "b")).state == "cancelled"
+
+
 async def test_what_a_stock_worker_ended_is_closed(runtime: Runtime) -> None:
     """Principle 3: stock arq knows no rows; its result closes them, and nothing runs twice."""
     await enqueue(runtime, task(4).deferred(job_id="a"))
@@ -258,3 +292,15 @@ async def test_what_a_stock_worker_ended_is_closed(runtime: Runtime) -> None:
     assert await sweep(runtime, everything=True) == 0
     ended = await row(runtime, "a")
     assert (ended.state, ended.path, code.runs) == ("succeeded", "queue", [4])
+
+
+async def test_rows_are_forgotten_when_their_time_is_over(runtime: Runtime) -> None:
+    """What ended well goes after its retention; what failed or waits stays."""
+    await enqueue(runtime, *(task(n).deferred(job_id=i) for i, n in (("a", 1), ("b", 13))))
+    await work(runtime, Code())
+    await enqueue(runtime, task(2).deferred(job_id="c"))
+    async with runtime.unit_of_work() as uow:
+        assert await outbox.forget(uow.session, now() - timedelta(minutes=1)) == 0
+        assert await outbox.forget(uow.session, now() + timedelta(minutes=1)) == 1
+    left = await runtime.database.execute(text("SELECT id FROM durable_jobs ORDER BY id"))
+    assert [row.id for row in left] == ["b", "c"]

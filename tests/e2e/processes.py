@@ -15,7 +15,10 @@ from service.config import Settings
 from tests.embedded.helpers import eventually, processes_in
 
 ALMANAC = (sys.executable, "-m", "service.cli")
-OURS = ("ALMANAC_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "PUBLISHING_", "MAINTENANCE_")
+OURS = (
+    *("ALMANAC_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SMTP_URL"),
+    *("PUBLISHING_", "MAINTENANCE_", "WEBHOOKS_"),
+)
 _numbers = itertools.count(1)
 
 
@@ -74,6 +77,7 @@ def environment_of(settings: Settings, **names: str) -> dict[str, str]:
     assert settings.secret_key is not None
     return environment(
         ALMANAC_ENV="development",
+        ALMANAC_PERIODIC="all",
         DATABASE_URL=settings.database_url.get_secret_value(),
         REDIS_URL=settings.redis_url.get_secret_value(),
         SECRET_KEY=settings.secret_key.get_secret_value(),

@@ -142,8 +142,8 @@ def test_a_taken_port(tmp_path: Path) -> None:
 
 def worker_pids(where: Place) -> list[int]:
     """Return the processes that serve the publishing queue."""
-    wanted = ["worker", "publishing"]
-    return [pid for pid in processes_of(where.home) if words_of(pid)[-2:] == wanted]
+    wanted = {"worker", "publishing"}
+    return [pid for pid in processes_of(where.home) if wanted.issubset(words_of(pid))]
 
 
 def lasting_processes_of(home: Path) -> set[int]:

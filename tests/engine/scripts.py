@@ -62,7 +62,8 @@ class Caller:
 
     async def finish(self, number: int, now: int, *jobs: tuple[Any, ...]) -> list[int]:
         """Write outcomes, each (id, claim's number, outcome[, at ms after T0[, sha]])."""
-        arguments: list[Any] = [str(T0 + now), self.incarnation, str(number), "1000", "300000", "0"]
+        settings = ("1000", "300000", "0", "host:1")
+        arguments: list[Any] = [str(T0 + now), self.incarnation, str(number), *settings]
         for job_id, claim, outcome, *rest in jobs:
             at = rest[0] if rest else 0
             sha = rest[1] if len(rest) > 1 else ""

@@ -135,7 +135,7 @@ async def test_rule_5_every_reply_leaves_the_queue_tracked(client: QueueClient) 
     await until(lambda: heard)
     heard.clear()
     end: list[str | bytes | float] = ["a", "own.1:1", "plain", b"result"]
-    assert await link.script(FINISH, [KEY], ["", "own.1", 1, 0, 300_000, 0, *end]) == [1]
+    assert await link.script(FINISH, [KEY], ["", "own.1", 1, 0, 300_000, 0, "", *end]) == [1]
     assert heard == []
     await client.zadd(KEY, {"c": 2e12})
     await until(lambda: heard)

@@ -167,7 +167,7 @@ class ClientSide(RuleBasedStateMachine):
             model.counts["cancelled"] += 1
             if keep:
                 model.results[job_id] = model.now + keep
-        assert self.server.run("cancel", model.now, job_id, "result", keep) == expected
+        assert self.server.run("cancel", model.now, job_id, "result", keep, 100) == expected
 
     def _deferred(self) -> list[str]:
         return sorted(i for i, job in self.model.jobs.items() if job.score > self.model.now)
@@ -205,7 +205,8 @@ class ClientSide(RuleBasedStateMachine):
     def purge(self, ids: list[str]) -> None:
         model = self.model
         expected = [-1 if i not in model.jobs else int(i not in model.holders) for i in ids]
-        assert self.server.run("purge", model.now, *ids) == expected
+        jobs = [part for job_id in ids for part in (job_id, "event")]
+        assert self.server.run("purge", model.now, 100, *jobs) == expected
         for job_id, code in zip(ids, expected, strict=True):
             if code == 1:
                 model.forget(job_id)

@@ -132,7 +132,7 @@ class QueueMachine(StockSide):
         model, incarnation = self.model, ends[0].run.incarnation
         self.finishes[incarnation] += 1
         keep = ends[0].keep
-        arguments: list[Any] = [incarnation, self.finishes[incarnation], 100, BEHIND, keep]
+        arguments: list[Any] = [incarnation, self.finishes[incarnation], 100, BEHIND, keep, "w"]
         for end in ends:
             if end.plain and end.keep == keep:
                 arguments += (end.run.job_id, end.run.token, "plain", b"result")

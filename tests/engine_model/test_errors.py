@@ -31,6 +31,7 @@ def finish(outcome: str) -> tuple[str, list[Any]]:
             100,
             BEHIND,
             9000,
+            "w",
             "g",
             TOKEN,
             "plain",
@@ -40,7 +41,7 @@ def finish(outcome: str) -> tuple[str, list[Any]]:
             "plain",
             "r",
         ]
-    arguments: list[Any] = ["aa.1", 1, 100, BEHIND, 9000]
+    arguments: list[Any] = ["aa.1", 1, 100, BEHIND, 9000, "w"]
     for job_id in "gh":
         arguments += (job_id, TOKEN, outcome, NOW + 5, 2, NOW, "", "r", 9000, "f", "e", "")
     return "finish", arguments
@@ -53,8 +54,8 @@ CALLS: dict[str, tuple[str, list[Any]]] = {
     **{outcome: finish(outcome) for outcome in (*ENDINGS, "plain")},
     "enqueue": ("enqueue", ["high", "", BEHIND, "n", "", PAYLOAD]),
     "requeue": ("requeue", ["high", "", BEHIND, "n", "", PAYLOAD]),
-    "cancel": ("cancel", ["x", "result", 0]),
-    "purge": ("purge", ["x", "y"]),
+    "cancel": ("cancel", ["x", "result", 0, 100]),
+    "purge": ("purge", [100, "x", "event", "y", ""]),
     "replay": ("replay", [BEHIND, "d", "high"]),
     "discard": ("discard", ["d"]),
     "move_lane": ("move_lane", ["low", BEHIND, "x"]),

@@ -31,7 +31,7 @@ def claim(server: Server, number: int = 1, wanted: int = 100, incarnation: str =
 
 
 def finish(server: Server, number: int, *jobs: Any) -> Any:
-    return server.run("finish", NOW, "aa.1", number, 100, BEHIND, 9000, *jobs)
+    return server.run("finish", NOW, "aa.1", number, 100, BEHIND, 9000, "host:1", *jobs)
 
 
 def end(job_id: str, outcome: str, at: int = NOW, sha: str = "") -> tuple[Any, ...]:
@@ -115,7 +115,7 @@ def test_the_short_forms_differ_in_the_event(server: Server) -> None:
     jobs = (*plain("a"), *plain("b", form="quiet"))
     assert finish(server, 1, *jobs) == [1, 1]
     events = server.send("XRANGE", f"{QUEUE}:events", "-", "+")
-    assert [fields for _, fields in events] == [{b"a": b"result"}]
+    assert [fields for _, fields in events] == [{b"": b"host:1", b"a": b"result"}]
     assert server.send("MGET", "arq:result:a", "arq:result:b") == [b"result", b"result"]
 
 

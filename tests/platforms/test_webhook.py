@@ -292,4 +292,4 @@ async def test_the_specification_example(monkeypatch: pytest.MonkeyPatch) -> Non
         "webhook-timestamp": "1614265330",
         "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }
-    assert "webhook-signature" not in webhook_headers("a", b"", None)
+    assert "webhook-signature" not in webhook_headers("a", b"")

@@ -27,7 +27,7 @@ from tests.queue.raw import everything, raw
 
 pytestmark = pytest.mark.asyncio
 
-COUNTS = f"{KEY}:counts".encode()
+COUNTS, EVENTS = f"{KEY}:counts".encode(), f"{KEY}:events".encode()
 TOMORROW = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
 
 
@@ -162,7 +162,7 @@ async def test_cancelling_before_the_start_needs_no_worker(
     assert await cancel(client, "one") is True
     view = await view_of(client, "one")
     assert (view.state, view.kwargs) == (JobState.CANCELLED, {"number": 1})
-    assert sorted(await client.keys()) == [COUNTS, b"arq:result:one"]
+    assert sorted(await client.keys()) == [COUNTS, EVENTS, b"arq:result:one"]
     assert await raw(client, "HGETALL", COUNTS) == {b"cancelled": b"1"}
     assert 3_500 < await client.ttl("arq:result:one") <= 3_600
     with pytest.raises(asyncio.CancelledError):
@@ -178,7 +178,7 @@ async def test_a_job_that_keeps_no_result_leaves_nothing_when_cancelled(
 ) -> None:
     await client.enqueue(publish(UUID(int=1), 1).deferred(job_id="one"))
     assert await cancel(client, "one") is True
-    assert await client.keys() == [COUNTS]
+    assert sorted(await client.keys()) == [COUNTS, EVENTS]
 
 
 async def test_cancelling_a_running_job_asks_its_worker(
@@ -240,7 +240,7 @@ async def test_a_cancelled_job_leaves_nothing_of_its_tries(client: QueueClient, 
     assert view.error is not None
     assert (view.error.type, view.error.message) == ("OSError", "x")
     assert await cancel(client, "one") is True
-    assert await client.keys() == [COUNTS]
+    assert sorted(await client.keys()) == [COUNTS, EVENTS]
 
 
 async def test_a_leased_job_is_only_marked(client: QueueClient) -> None:

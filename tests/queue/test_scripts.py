@@ -66,7 +66,7 @@ async def test_scripts_write_the_time_they_are_given(client: QueueClient) -> Non
     await raw(client, "HSET", f"{KEY}:dead:jobs", "a", "{}")
     assert await replay(client, [KEY], 300_000, "a", "low", now=NOW) == [1]
     await client.set("arq:in-progress:a", "t")
-    assert await cancel(client, [KEY], "a", "", 0, now=NOW + 7) == b"asked"
+    assert await cancel(client, [KEY], "a", "", 0, 0, now=NOW + 7) == b"asked"
     assert await everything(client) == {
         KEY: [b"a", str(NOW + 300_000).encode()],
         f"{KEY}:low": [b"a", str(NOW).encode()],

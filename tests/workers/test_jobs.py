@@ -4,14 +4,10 @@ import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from uuid import uuid4
 
 import pytest
 from arq.cron import CronJob
 
-from schedules import monitoring as monitoring_rules
-from schedules import posts as posts_rules
-from service.monitoring import jobs as monitoring_jobs
 from service.posts import jobs as posts_jobs
 from service.queue import JobState, RetryPolicy, inspect, job
 from tests.support import Installation
@@ -91,7 +87,8 @@ async def test_a_jobs_states_up_to_its_result(api: Installation) -> None:
     assert (shown["name"], shown["queue"]) == ("tests.double", "publishing")
     assert shown["arguments"] == {"number": 21}
 
-    # Redis forgets; the record stays.
+    # Redis forgets; the history does not.
+    assert await api.record() == 1
     await api.runtime.queue.flushdb()
     recorded = (await api.get(path)).json()
     assert (recorded["state"], recorded["result"]) == ("succeeded", 42)
@@ -111,8 +108,9 @@ async def test_a_failed_job_keeps_its_traceback(
     assert shown["error"]["message"] == "bad luck"
     (record,) = [r for r in caplog.records if r.name == "workers.engine.execution"]
     assert record.exc_text is not None or record.exc_info is not None
-    (row,) = await api.sql("SELECT state, error, traceback FROM job_records")
-    assert (row.state, row.error) == ("failed", "ValueError: bad luck")
+    await api.record()
+    (row,) = await api.sql("SELECT state, error_type, error, traceback FROM job_runs")
+    assert (row.state, row.error_type, row.error) == ("failed", "ValueError", "bad luck")
     assert "fail_it" in row.traceback
 
 
@@ -160,24 +158,6 @@ async def test_waiting_replies_when_the_job_has_ended(api: Installation) -> None
     assert reply["result"]["url"].startswith("http://almanac.test/feeds/")
 
 
-async def test_cleaning_deletes_old_records_only(api: Installation) -> None:
-    """G012: 10 records older than 7 days and 3 newer: 10 deleted, 3 left, the count reported."""
-    for age in [8] * 10 + [6] * 3:
-        await api.sql(
-            "INSERT INTO job_records (id, name, queue, state, arguments, tries, worker,"
-            " enqueued_at, started_at, finished_at) VALUES (:id, 'x.y', 'q', 'succeeded', '{}', 1,"
-            " 'w', now(), now(), now() - make_interval(days => :age))",
-            id=str(uuid4()),
-            age=age,
-        )
-    handle = await api.runtime.queue.enqueue(monitoring_jobs.clean())
-    assert handle is not None
-    await api.work("maintenance")
-    shown = (await api.get(f"/v1/jobs/{handle.job_id}")).json()
-    assert shown["result"] == {"job_records": 10, "replies": 0}
-    assert await api.count("job_records WHERE name = 'x.y'") == 3
-
-
 async def test_batch_waits_without_a_slot(api: Installation) -> None:
     """A batch's report does not block the only slot its deliveries need."""
     account = await api.connect()
@@ -208,12 +188,6 @@ async def test_the_sweep_runs_every_minute(api: Installation) -> None:
         runs = next_runs(crons["cron:posts.sweep"], 3)
         assert [b - a for a, b in pairwise(runs)] == [timedelta(minutes=1)] * 2
         assert all(run_at.second == 0 for run_at in runs)
-
-
-async def test_every_periodic_rule_is_in_the_maintenance_worker() -> None:
-    """It is the clock of all schedules."""
-    wanted = {f"cron:{rule.job}" for rule in (*posts_rules.RULES, *monitoring_rules.RULES)}
-    assert {cron.name for cron in maintenance.WorkerSettings.cron_jobs} == wanted
 
 
 async def test_a_tick_fires_once_with_two_workers(api: Installation) -> None:

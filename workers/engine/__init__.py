@@ -4,7 +4,7 @@
 every WorkerSettings imports.
 """
 
-from workers.engine.cron import cron_jobs
+from workers.engine.cron import TICKED, cron_jobs
 from workers.engine.functions import Context, run
 from workers.engine.ledger import (
     LEDGER,
@@ -22,6 +22,7 @@ from workers.engine.worker import Worker, install
 
 __all__ = [
     "LEDGER",
+    "TICKED",
     "Begun",
     "Context",
     "Finished",

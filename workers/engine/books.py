@@ -64,7 +64,9 @@ class Books:
         if run.row is not None:
             return await self._settle(run, run.row, end)
         ledger: Ledger | None = self._ctx.get(LEDGER)
-        if ledger is None or not terminal or not in_history(run, end.outcome):
+        if ledger is None or not terminal or run.job is None:
+            return end
+        if end.outcome is not Outcome.DEAD and not in_history(run, end.outcome):
             return end
         try:
             if await ledger.record(_finished(run, end)) and end.outcome is Outcome.DEAD:
@@ -148,6 +150,8 @@ def _finished(run: Running, end: Ending) -> Finished:
         result=end.value,
         error=end.error,
         dead=end.outcome is Outcome.DEAD,
+        payload=run.payload or b"",
+        failure=end.failure,
     )
 
 

@@ -14,10 +14,12 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from service.queue.entries import AGEING_MS
+from service.queue.events import EVENTS_KEPT
 from service.queue.link import Link, Script
 from workers.engine import failpoints
 from workers.engine.clock import ServerClock
 from workers.engine.ending import Ending
+from workers.engine.identity import process_name
 
 _SCRIPTS = Path(__file__).with_name("scripts")
 CLAIM = Script.of((_SCRIPTS / "claim.lua").read_text())
@@ -31,7 +33,6 @@ LARGEST_BATCH = 100
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25
 _REASSERT_PAUSE = 1.0
 """Seconds in which every worker takes its leases up again before any claims; see rule 3."""
-EVENTS_KEPT = 100_000
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,7 @@ class Broker:
         self._claim_numbers = itertools.count(1)
         self._finish_numbers = itertools.count(1)
         self._pass_over = 0
+        self._name = process_name()
         self._link: Link | None = None
         self._connecting = asyncio.Lock()
         self._run_id = b""
@@ -169,7 +171,9 @@ class Broker:
         Returns finish.lua's code for each.
         """
         number, keep_ms = next(self._finish_numbers), endings[0][2].keep_ms
-        arguments: list[Any] = ["", self._incarnation, number, EVENTS_KEPT, AGEING_MS, keep_ms]
+        arguments: list[Any] = [
+            "", self._incarnation, number, EVENTS_KEPT, AGEING_MS, keep_ms, self._name,
+        ]  # fmt: skip
         for held, score, end in endings:
             if end.plain and end.keep_ms == keep_ms and not held.sha:
                 arguments += (

@@ -16,12 +16,12 @@ from arq.worker import Function, JobExecutionFailed, Retry, RetryJob
 from service.kit.context import LOG_FIELDS
 from service.queue.errors import DecodeError
 from service.queue.failures import text_of
-from service.queue.headers import HEADERS
+from service.queue.headers import HEADERS, inherited
 from service.queue.instants import from_ms
 from workers.engine.books import Books, arguments_by_name, has_row, in_history
 from workers.engine.clock import ServerClock
 from workers.engine.ending import Ending, Outcome
-from workers.engine.functions import JobFunction
+from workers.engine.functions import JobFunction, limited
 from workers.engine.ledger import LEDGER
 from workers.engine.limits import Answer, Skip, Wait, wants_of
 from workers.engine.outcomes import Snooze
@@ -125,6 +125,7 @@ class Executor:
             assert run.record is not None
             run.function = self._functions.get(run.record.function)
             if isinstance(run.function, JobFunction):
+                run.function = limited(run.function, run.record.headers)
                 run.job = run.function.job
             if run.function is not None:
                 self._writer.arguments(run)
@@ -235,7 +236,7 @@ class Executor:
         CURRENT.set(run)
         LOG_FIELDS.set({"job": record.function, "job_id": run.job_id})
         if record.headers:
-            HEADERS.set(record.headers)
+            HEADERS.set(inherited(record.headers))
         self._arm(run, self._timeout(function))
         if log.isEnabledFor(logging.DEBUG):
             shown = "" if run.job and run.job.sensitive else described(run.args)
@@ -270,10 +271,10 @@ class Executor:
                 "job %s asks in try %d to run again in %.2f s",
                 run.job_id, run.job_try, (error.defer_score or 0) / 1000,
             )  # fmt: skip
-            return self._again(outcome, run.job_try, error.defer_score or 0)
+            return self._retry(run, error, outcome, error.defer_score or 0)
         if isinstance(error, (asyncio.CancelledError, RetryJob)) and self.retry_jobs:
             log.info("job %s was cancelled, and runs again", run.job_id)
-            return self._again(Outcome.RETRIED, run.job_try, 0)
+            return self._retry(run, error, Outcome.RETRIED, 0)
         return self._retried(run, error) or self._failed(run, error)
 
     def _stopped(self, run: Running, error: BaseException | None) -> Ending:
@@ -312,8 +313,17 @@ class Executor:
             "job %s failed in try %d of %d, and runs again in %.2f s: %s",
             run.job_id, run.job_try, run.job.retry.tries, delay, self._shown(run, error),
         )  # fmt: skip
-        end = self._again(Outcome.RETRIED, run.job_try, delay * 1000)
+        end = self._retry(run, error, Outcome.RETRIED, delay * 1000)
         end.failure, end.error = self._writer.failure(run, error), error
+        return end
+
+    def _retry(
+        self, run: Running, error: BaseException, outcome: Outcome, delay_ms: float
+    ) -> Ending:
+        """Queue a run again that ended by this error; a try that it used is told of."""
+        end = self._again(outcome, run.job_try, delay_ms)
+        if outcome is Outcome.RETRIED and (run.job is None or in_history(run, outcome)):
+            self._writer.retrying(run, end, error, int(self._clock.now_ms()))
         return end
 
     def _failed(self, run: Running, error: BaseException, *, dead: bool = False) -> Ending:

@@ -11,8 +11,7 @@ from arq.connections import ArqRedis, create_pool
 from arq.typing import WorkerSettingsType
 from arq.worker import get_kwargs
 
-HEALTH = ":health:"
-"""Between a queue's key and a worker's name: the key where that worker says that it is well."""
+from service.queue.backlog import HEALTH as HEALTH
 
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 

@@ -1,8 +1,9 @@
-"""What a worker signs its claims with."""
+"""What a worker signs its claims with, and what people call it."""
 
 import itertools
 import os
 import secrets
+import socket
 
 _BASE = os.environ.get("ALMANAC_INCARNATION") or secrets.token_hex(8)
 _starts = itertools.count(1)
@@ -15,3 +16,8 @@ def incarnation() -> str:
     it whatever the process held.
     """
     return f"{_BASE}.{next(_starts)}"
+
+
+def process_name() -> str:
+    """Return this process's name for people: host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"

@@ -14,8 +14,9 @@ from workers.engine.limits import Wait
 class Finished:
     """A job's end.
 
-    `arguments` are by name; `dead` says that Redis will keep the job to be replayed, unless the
-    ledger does.
+    `arguments` are by name. `dead` says that Redis will keep the job to be replayed, unless the
+    ledger does: its `payload`, the JSON of its last `failure`, and those of earlier tries, which
+    Redis has in `{queue}:attempts:{job_id}`.
     """
 
     job_id: str
@@ -30,6 +31,8 @@ class Finished:
     result: object = None
     error: BaseException | None = None
     dead: bool = False
+    payload: bytes = b""
+    failure: bytes = b""
 
     @property
     def traceback(self) -> str | None:

@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
-import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
@@ -18,11 +16,13 @@ import arq.worker
 from arq.connections import ArqRedis, create_pool
 from redis.exceptions import RedisError
 
+from service.errors import Unavailable
 from service.queue import verify
 from service.queue.codec import deserialize, serialize
+from workers.engine.cron import TICKED
 from workers.engine.execution import Executor
 from workers.engine.health import HEALTH, check_health, memory_mib, settle_memory
-from workers.engine.identity import incarnation
+from workers.engine.identity import incarnation, process_name
 from workers.engine.leases import LeaseKeeper
 from workers.engine.ledger import LEDGER, Ledger
 from workers.engine.limits import Limits, script_runner
@@ -57,6 +57,7 @@ class Worker(arq.worker.Worker):
     """
 
     __signature__: ClassVar[inspect.Signature]
+    turns_type: ClassVar[type[Turns]] = Turns
 
     def __init__(  # noqa: PLR0913 - arq's style: every setting is an argument
         self,
@@ -86,8 +87,7 @@ class Worker(arq.worker.Worker):
             raise ValueError(f"min_jobs is {min_jobs}; it is from 1 to max_jobs, {self.max_jobs}")
         if settings.get("health_check_key") is None:
             # arq's key is shared: the first worker of a queue to stop would delete it for all.
-            process = f"{socket.gethostname()}:{os.getpid()}"
-            self.health_check_key = f"{self.queue_name}{HEALTH}{process}"
+            self.health_check_key = f"{self.queue_name}{HEALTH}{process_name()}"
         self.lease = lease
         self.max_crashes = max_crashes
         self.prefetch = prefetch
@@ -156,9 +156,11 @@ class Worker(arq.worker.Worker):
     async def _serve(self, turns: Turns, keeper: LeaseKeeper) -> None:
         """Serve once Redis is there; ends by an error, or in burst mode."""
         await turns.broker.connect()
-        for warning in await verify(self.pool):
+        for warning in await self._verified():
             log.warning("%s", warning)
         keeper.start()
+        ticked = self.ctx.get(TICKED, ())
+        self.cron_jobs = [cron for cron in self.cron_jobs if cron.name not in ticked]
         if self.cron_jobs:  # before the first claim: a burst may be over after it
             await self._tick()
         self._add_chore(self._beat(turns, keeper))
@@ -167,6 +169,15 @@ class Worker(arq.worker.Worker):
             self._add_chore(self._cron())
         self._recycle_if_due(turns)  # before the first claim
         await turns.serve()
+
+    async def _verified(self) -> list[str]:
+        """Ask whether the server can hold queues, until it has time and room for an answer."""
+        while True:
+            try:
+                return await verify(self.pool)
+            except Unavailable as error:
+                log.warning("trying on: %s", error)
+                await asyncio.sleep(1)
 
     def _add_chore(self, work: Coroutine[Any, Any, None]) -> None:
         """Do this beside the jobs; an error of it stops the worker."""
@@ -194,7 +205,7 @@ class Worker(arq.worker.Worker):
             int(self.keep_result_s * 1000),
             keep_forever=self.keep_result_forever,
         )
-        turns = Turns(self, incarnation())
+        turns = self.turns_type(self, incarnation())
 
         limits = Limits(script_runner(self.pool), self.queue_name)
         executor = Executor(

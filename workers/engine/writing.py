@@ -98,6 +98,11 @@ class Writer:
             end.failure = self.failure(run, error)
         return end
 
+    def retrying(self, run: Running, end: Ending, error: BaseException, finished_ms: int) -> None:
+        """Tell the stream of events of a run that ends with another try."""
+        if self._serializer is None:
+            end.event = self._result(run, error, finished_ms, success=None)
+
     @staticmethod
     def failure(run: Running, error: BaseException) -> bytes:
         """Return the failure of one try."""
@@ -113,7 +118,9 @@ class Writer:
             run.args, run.kwargs = (), {}
             return self._result(run, error, finished_ms, success=False)
 
-    def _result(self, run: Running, value: object, finished_ms: int, *, success: bool) -> bytes:
+    def _result(
+        self, run: Running, value: object, finished_ms: int, *, success: bool | None
+    ) -> bytes:
         record = run.record or UNREADABLE
         started = run.started_ms or finished_ms
         if self._serializer is None:
@@ -122,8 +129,8 @@ class Writer:
                 tries=run.job_try, started_ms=started, finished_ms=finished_ms,
             )  # fmt: skip
         written = serialize_result(
-            record.function, run.args, run.kwargs, run.job_try, record.enqueued_ms, success, value,
-            started, finished_ms, f"{run.job_id}:{record.function}", self._queue, run.job_id,
+            record.function, run.args, run.kwargs, run.job_try, record.enqueued_ms, bool(success),
+            value, started, finished_ms, f"{run.job_id}:{record.function}", self._queue, run.job_id,
             serializer=self._serializer,
         )  # fmt: skip
         if written is None:

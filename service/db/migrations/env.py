@@ -8,9 +8,16 @@ from service.db import outbox
 from service.db.base import Base
 from service.media import models as media
 from service.monitoring import models as monitoring
+from service.notifications import models as notifications
 from service.posts import models as posts
+from service.schedules import models as schedules
+from service.webhooks import models as webhooks
+from service.workflows import models as workflows
 
-TABLES = (access, accounts, media, monitoring, outbox, posts)
+TABLES = (
+    *(access, accounts, media, monitoring, outbox, posts, notifications, webhooks, schedules),
+    workflows,
+)
 """Imported so that their tables are known to autogenerate."""
 
 connection = context.config.attributes["connection"]

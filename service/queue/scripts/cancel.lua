@@ -1,6 +1,7 @@
 -- Cancel one job: end it here if it does not run, else ask its worker to stop it.
 -- KEYS   1 the queue: sorted set of job ids
--- ARGV   now in Unix ms ('': the server's clock), id, result to leave, ms to keep it (0: leave none)
+-- ARGV   now in Unix ms ('': the server's clock), id, result to leave, which is the event too, ms to
+--        keep it (0: leave none), entries that the stream of events keeps (0: write none)
 -- Reply  'cancelled', 'asked' (it runs; workers that allow aborts read the mark) or 'absent'
 -- Cost   O(log n) with n ids in the queue
 -- Atomic. The keys of a job are made from its id, so one Redis node must hold them all.
@@ -38,5 +39,8 @@ redis.call('ZREM', 'arq:abort', id)
 redis.call('HINCRBY', queue .. ':counts', 'cancelled', 1)
 if keep ~= '0' then
   redis.call('SET', 'arq:result:' .. id, ARGV[3], 'PX', keep)
+end
+if ARGV[5] ~= '0' then
+  redis.pcall('XADD', queue .. ':events', 'MAXLEN', '~', ARGV[5], '*', '', '', id, ARGV[3])
 end
 return 'cancelled'

@@ -6,6 +6,7 @@ I8 a dead worker's jobs start again in time. I9 an idle worker picks up in time.
 """
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -177,7 +178,8 @@ async def _lost(redis: Redis, queue: str, acknowledged: Iterable[str]) -> list[s
 async def terminal_events(redis: Redis, queue: str) -> list[str]:
     """Return the id of each accepted terminal outcome, in order."""
     entries: list[tuple[bytes, dict[bytes, bytes]]] = await redis.xrange(f"{queue}:events")
-    return [job.decode() for _, fields in entries for job in fields]
+    ends = (pair for _, fields in entries for pair in fields.items() if pair[0])
+    return [job.decode() for job, end in ends if json.loads(end)["s"] is not None]
 
 
 async def left_over(redis: Redis, queue: str) -> list[str]:

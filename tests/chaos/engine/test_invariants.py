@@ -47,7 +47,7 @@ def ran(ledger: Ledger, job: str, how: str = "done", tries: int = 1, key: str = 
 async def finished(valkey: Valkey, job: str) -> None:
     """Leave what an accepted finish leaves."""
     await valkey.redis.set(f"arq:result:{job}", b"{}")
-    await valkey.redis.xadd(f"{KEY}:events", {job: "{}"})
+    await valkey.redis.xadd(f"{KEY}:events", {"": "a:1", job: '{"s":true}'})
 
 
 async def facts(ledger: Ledger, valkey: Valkey) -> Facts:

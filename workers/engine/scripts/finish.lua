@@ -2,11 +2,11 @@
 -- KEYS   1 the queue: sorted set of job ids
 -- ARGV   now in Unix ms ('': the server's clock), incarnation, number of this call, entries that the
 --        stream of events keeps (0: write none), ms that a low job is behind, ms to keep results
---        (0: none, -1: for good), then for each job that succeeded in its first try: id, token of
---        its claim, 'plain' or 'quiet' (no event), result, which is the event too; for any other:
---        id, token, outcome, when it is visible again in Unix ms, tries used, score before the
---        claim, sha1 of its payload ('': not asked yet), result to leave, ms to keep it, failure
---        to remember, event, ms for which the id stays taken
+--        (0: none, -1: for good), name of the worker, then for each job that succeeded in its first
+--        try: id, token of its claim, 'plain' or 'quiet' (no event), result, which is the event
+--        too; for any other: id, token, outcome, when it is visible again in Unix ms, tries used,
+--        score before the claim, sha1 of its payload ('': not asked yet), result to leave, ms to
+--        keep it, failure to remember, event, ms for which the id stays taken
 --        outcomes: succeeded, failed, cancelled end the job; dead ends it and keeps its payload;
 --        retried, snoozed, released queue it again
 -- Reply  for each job: 1 done; 0 refused, the lease is another's; and, with nothing written:
@@ -18,8 +18,8 @@
 --        written; what frees memory comes first, and a result is dropped rather than refused.
 local call, pcall_redis = redis.call, redis.pcall -- a local is found faster than a field
 local queue, incarnation, number = KEYS[1], ARGV[2], ARGV[3]
-local cap, behind, keep = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-local FIRST, SHORT, LONG, DAY, SLACK, CALLS = 7, 4, 12, 86400000, 60000, 8
+local cap, behind, keep, worker = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], ARGV[7]
+local FIRST, SHORT, LONG, DAY, SLACK, CALLS = 8, 4, 12, 86400000, 60000, 8
 local high, low = queue .. ':high', queue .. ':low'
 -- Several calls of a worker are under way at a time, and all may have to be repeated.
 local answer_key = queue .. ':call:' .. incarnation .. ':finish:' .. number % CALLS
@@ -203,7 +203,7 @@ for outcome, count in pairs(counts) do
   pcall_redis('HINCRBY', queue .. ':counts', outcome, count)
 end
 if #events > 0 and cap > 0 then
-  pcall_redis('XADD', queue .. ':events', 'MAXLEN', '~', cap, '*', unpack(events))
+  pcall_redis('XADD', queue .. ':events', 'MAXLEN', '~', cap, '*', '', worker, unpack(events))
 end
 pcall_redis('SET', answer_key, number .. ' ' .. cmsgpack.pack(codes), 'PX', 60000)
 listen()

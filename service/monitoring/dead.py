@@ -1,0 +1,241 @@
+"""Dead jobs wherever they are kept: rows of durable jobs, PostgreSQL for others, Redis.
+
+Redis keeps what PostgreSQL could not take: jobs of an unknown function, unreadable payloads, and
+those that died while PostgreSQL was away.
+"""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from service import queue
+from service.access.caller import Caller
+from service.db.outbox import DurableJob
+from service.errors import InvalidInput, Problem
+from service.monitoring import dead_queries as queries
+from service.monitoring import models, rows
+from service.monitoring.dead_queries import Position, Wanted
+from service.monitoring.queues import queue_keys
+from service.monitoring.schemas import DeadList, DeadOut, DeadSelection, JobError
+from service.queue import DeadFilter, DeadJob, JobState, JobView, Replayed
+from service.queue.dead import read_dead
+from service.queue.entries import AT_ONCE, Batch, Entry
+from service.queue.instants import to_ms
+from service.queue.owners import owner_of
+from service.runtime import Runtime
+
+PAGE = 100
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A dead job with where and since when it is kept."""
+
+    job: DeadJob
+    kept: str
+    died_at: datetime
+    error: JobError | None
+
+    @property
+    def position(self) -> Position:
+        return Position(self.died_at, self.job.view.job_id)
+
+
+def wanted_of(selection: DeadSelection) -> Wanted:
+    """Return what a selection means; raise InvalidInput when it says nothing, or two things."""
+    wanted = Wanted(selection.ids, selection.name, selection.queue, selection.error)
+    if selection.all == (wanted != Wanted()):
+        message = "say which jobs by ids, name, queue or error; or only all: true"
+        raise InvalidInput([Problem("all", message)])
+    queue_keys(wanted.queue)
+    return wanted
+
+
+def read(row: models.DeadJob, *, unmask: bool) -> DeadJob:
+    """Read a dead job that PostgreSQL keeps."""
+    kept = (row.id.encode(), to_ms(row.died_at), row.payload, row.tries, row.errors)
+    return read_dead(row.queue, kept, unmask=unmask)
+
+
+async def page(runtime: Runtime, wanted: Wanted, limit: int, cursor: str | None) -> DeadList:
+    """Return dead jobs, the latest first.
+
+    Args:
+        runtime: where they are.
+        wanted: which of them; its ids do not matter here.
+        limit: at most so many.
+        cursor: of the page before, or None.
+
+    Raises InvalidInput for a cursor or a queue that cannot be.
+    """
+    keys = queue_keys(wanted.queue)
+    before = _position(cursor) if cursor else None
+    async with runtime.unit_of_work() as uow:
+        failed = await queries.failed_rows(uow.session, wanted, before, limit + 1)
+        others = await queries.dead_jobs(uow.session, wanted, before, limit + 1)
+    in_redis = [await _in_redis(runtime, key, wanted, before, limit + 1) for key in keys]
+    found = [*map(_of_row, failed), *map(_of_other, others), *chain.from_iterable(in_redis)]
+    found.sort(key=lambda each: each.position, reverse=True)
+    items = found[:limit]
+    more = len(found) > limit
+    return DeadList(
+        items=[_show(each) for each in items],
+        next_cursor=_cursor(items[-1].position) if more else None,
+    )
+
+
+async def replay(runtime: Runtime, caller: Caller, wanted: Wanted) -> Replayed:
+    """Let dead jobs run again, those that belong to something by what they belong to.
+
+    Raises redis-py's errors when the queue is away; rows are replayed all the same.
+    """
+    done = left = 0
+    async for failed in _failed(runtime, wanted):
+        for row in failed:
+            again = await rows.replay(runtime, row)
+            done, left = done + again, left + (not again)
+    before: Position | None = None
+    while True:
+        async with runtime.unit_of_work() as uow:
+            kept = await queries.dead_jobs(uow.session, wanted, before, PAGE, lock=True)
+            gone = await _send(runtime, caller, kept)
+            await queries.forget(uow.session, gone)
+        done, left = done + len(gone), left + len(kept) - len(gone)
+        if len(kept) < PAGE:
+            break
+        before = Position(kept[-1].died_at, kept[-1].id)
+    for key in queue_keys(wanted.queue):
+        resolve = runtime.owners(caller)
+        some = await queue.replay(runtime.queue, key, _filter(wanted), resolve=resolve)
+        done, left = done + some.replayed, left + some.left
+    return Replayed(done, left)
+
+
+async def discard(runtime: Runtime, wanted: Wanted) -> int:
+    """Forget dead jobs, and rows of durable jobs that failed; return how many."""
+    discarded = 0
+    async for failed in _failed(runtime, wanted):
+        async with runtime.unit_of_work() as uow:
+            discarded += await queries.forget_rows(uow.session, [row.id for row in failed])
+    while True:
+        async with runtime.unit_of_work() as uow:
+            kept = await queries.dead_jobs(uow.session, wanted, None, PAGE, lock=True)
+            await queries.forget(uow.session, [row.id for row in kept])
+        discarded += len(kept)
+        if len(kept) < PAGE:
+            break
+    for key in queue_keys(wanted.queue):
+        discarded += await queue.discard(runtime.queue, key, _filter(wanted))
+    return discarded
+
+
+async def _failed(runtime: Runtime, wanted: Wanted) -> AsyncIterator[Sequence[DurableJob]]:
+    """Yield the rows that match, in pages."""
+    before: Position | None = None
+    while True:
+        async with runtime.unit_of_work() as uow:
+            found = await queries.failed_rows(uow.session, wanted, before, PAGE)
+        if not found:
+            return
+        before = _of_row(found[-1]).position
+        yield found
+
+
+async def _send(runtime: Runtime, caller: Caller, kept: Sequence[models.DeadJob]) -> list[str]:
+    """Send jobs again; return the ids of those that will run."""
+    gone, entries = [], []
+    for row in kept:
+        job = read(row, unmask=True)
+        owner = owner_of(job.view.function, job.headers, runtime.owners(caller))
+        if owner is None:
+            batch = msgspec.convert((row.queue, row.lane), Batch)
+            entries.append(Entry(batch, row.id, AT_ONCE, row.payload, named=True))
+        elif await owner.replay(runtime.queue, job.view):
+            gone.append(row.id)
+    queued = await runtime.queue.requeue(entries)
+    return gone + [entry.job_id for entry, sent in zip(entries, queued, strict=True) if sent]
+
+
+async def _in_redis(
+    runtime: Runtime, key: str, wanted: Wanted, before: Position | None, limit: int
+) -> list[_Found]:
+    """Return dead jobs of one queue that Redis keeps, the latest first."""
+    found: list[_Found] = []
+    last = _marker(key, before) if before else None
+    while len(found) < limit:
+        jobs = await queue.dead_jobs(runtime.queue, key, before=last)
+        if not jobs:
+            break
+        last = jobs[-1]
+        some = (_Found(job, "redis", job.died_at, _last_error(job)) for job in jobs)
+        matching = (each for each in some if _filter(wanted).matches(each.job))
+        found += [each for each in matching if before is None or each.position < before]
+    return found
+
+
+def _marker(key: str, position: Position) -> DeadJob:
+    """Return what tells Redis where a page goes on."""
+    view = JobView(position.job_id, JobState.FAILED, key, "", (), {}, 0)
+    return DeadJob(view, position.died_at, (), {}, b"")
+
+
+def _filter(wanted: Wanted) -> DeadFilter:
+    return DeadFilter(ids=wanted.ids, function=wanted.name, error=wanted.error)
+
+
+def _of_row(row: DurableJob) -> _Found:
+    assert row.finished_at is not None, "a failed row has ended"
+    kept = (row.id.encode(), to_ms(row.finished_at), row.payload, row.tries, ())
+    kind, _, message = (row.error or "").partition(": ")
+    error = JobError(type=kind, message=message, traceback=None) if row.error else None
+    return _Found(read_dead(row.queue, kept, unmask=False), "row", row.finished_at, error)
+
+
+def _of_other(row: models.DeadJob) -> _Found:
+    job = read(row, unmask=False)
+    return _Found(job, "postgresql", row.died_at, _last_error(job))
+
+
+def _last_error(job: DeadJob) -> JobError | None:
+    if not job.attempts:
+        return None
+    last = job.attempts[-1]
+    return JobError(type=last.type, message=last.message, traceback=None)
+
+
+def _show(found: _Found) -> DeadOut:
+    view = found.job.view
+    arguments: dict[Any, Any] = {**dict(enumerate(view.args)), **view.kwargs}
+    return DeadOut(
+        id=view.job_id,
+        name=view.function,
+        queue=view.queue.removeprefix("almanac:"),
+        arguments=msgspec.to_builtins(arguments, str_keys=True),
+        tries=view.tries,
+        died_at=found.died_at,
+        error=found.error,
+        kept=found.kept,
+    )
+
+
+def _cursor(last: Position) -> str:
+    text = f"{(last.died_at - _EPOCH) // _MICROSECOND}:{last.job_id}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _position(cursor: str) -> Position:
+    try:
+        text = base64.b64decode(cursor + "==", altchars=b"-_", validate=True).decode()
+        microseconds, _, job_id = text.replace("\x00", "").partition(":")
+        return Position(_EPOCH + int(microseconds) * _MICROSECOND, job_id)
+    except (binascii.Error, ValueError, OverflowError):
+        problem = Problem("cursor", "is not a cursor of this list; leave it out to start anew")
+        raise InvalidInput([problem]) from None

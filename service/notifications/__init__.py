@@ -1,0 +1,1 @@
+"""Notices: what a person must hear of, once per incident."""

@@ -1,0 +1,1 @@
+"""Outside services other than social networks, one per file."""

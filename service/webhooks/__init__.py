@@ -1,0 +1,1 @@
+"""Webhooks: signed requests that tell of jobs and workflows that ended."""

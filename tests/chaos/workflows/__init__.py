@@ -1,0 +1,1 @@
+"""Workflows while workers are killed and servers go away."""
