@@ -37,7 +37,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.db.base import Base
 
 OPEN = ("queued", "running", "retrying")
-CLAIM = timedelta(seconds=60)
+CLAIM = timedelta(seconds=30)
 """For how long a claim holds that is not renewed."""
 FIRST_LOOK, LONGEST_LOOK = timedelta(seconds=10), timedelta(minutes=10)
 """From a job's sending until the queue is asked whether it has it, and between two such looks."""
