@@ -112,7 +112,7 @@ def _print(found: dict[str, Any], columns: Sequence[str], *, as_json: bool) -> N
         return
     table = Table()
     for column in columns:
-        table.add_column(column.replace("_", " "), no_wrap=column == "id")
+        table.add_column(column.replace("_", " "), no_wrap=column == "id", overflow="fold")
     for item in found["items"]:
         table.add_row(*(escape(_cell(column, item[column])) for column in columns))
     _out.print(table)

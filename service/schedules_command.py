@@ -84,7 +84,9 @@ async def _find(uow: UnitOfWork, name: str) -> UUID:
 
 def print_all(found: ScheduleList, console: Console) -> None:
     """Print schedules for people, each with times of its own zone."""
-    table = Table("name", "job", "when", "zone", "last run", "next run")
+    table = Table()
+    for column in ("name", "job", "when", "zone", "last run", "next run"):
+        table.add_column(column, overflow="fold")
     for item in found.items:
         when = item.cron if item.stride == 1 else f"{item.cron}, every {item.stride}th time"
         last = _local(item.last_tick_at, item.zone) if item.last_tick_at else "never"
