@@ -18,7 +18,7 @@ from service.config import Settings
 from service.embedded.account import server_account
 from service.monitoring.recording import Recorder
 from service.runtime import Runtime
-from workers import maintenance, process, publishing, webhooks
+from workers import maintenance, publishing, webhooks
 from workers.engine import LEDGER, Worker
 from workers.ledger import JobLedger
 
@@ -138,7 +138,7 @@ class Installation:
                 "on_startup": None,
                 "on_shutdown": None,
                 "cron_jobs": None,
-                "ctx": {"runtime": self.runtime, LEDGER: JobLedger(self.runtime, process.NAME)},
+                "ctx": {"runtime": self.runtime, LEDGER: JobLedger(self.runtime)},
                 "burst": True,
                 "handle_signals": False,
                 **overrides,

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 @asynccontextmanager
 async def running(runtime: Runtime) -> AsyncIterator[Direct]:
     """Yield what runs jobs here; the rows of durable ones are claimed, kept and closed."""
-    ledger = JobLedger(runtime, process_name(), path="inline")
+    ledger = JobLedger(runtime, path="inline")
     beside = [asyncio.create_task(work) for work in (ledger.renew(), ledger.notes.serve())]
     logs = RunLog(ledger.notes)
     logging.getLogger().addHandler(logs)

@@ -46,15 +46,13 @@ class JobLedger:
 
     Args:
         runtime: whose database it writes to.
-        worker: names this process.
         path: what rows say of who ran them: `queue` or `inline`.
     """
 
-    def __init__(self, runtime: Runtime, worker: str, path: str = "queue") -> None:
+    def __init__(self, runtime: Runtime, path: str = "queue") -> None:
         self._runtime = runtime
         self._path = path
         self._database = runtime.database
-        self._worker = worker
         self._held: dict[str, str] = {}
         self._teller = Teller(runtime)
         self._claims = Together(self._claim)

@@ -93,7 +93,7 @@ class Notes:
             try:
                 told = (note.progress, note.text, lines)
                 await self._database.execute(outbox.note(job_id, note.token, *told))
-            except BaseException:
+            except BaseException:  # raised again; what was not written is kept
                 note.lines.extendleft(reversed(lines))
                 note.dirty = True
                 raise

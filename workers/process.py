@@ -49,7 +49,7 @@ async def startup(ctx: Context) -> None:
         async with runtime.unit_of_work() as uow:
             await accounts.check_keys(uow.session, runtime.keyring)
         ctx["runtime"] = runtime
-        ctx[LEDGER] = ledger = JobLedger(runtime, NAME)
+        ctx[LEDGER] = ledger = JobLedger(runtime)
         ctx["stack"] = stack.pop_all()
     beside(ctx, ledger.renew())
     beside(ctx, ledger.notes.serve())

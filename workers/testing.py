@@ -7,7 +7,6 @@ from service import durable
 from service.db import outbox
 from service.runtime import Runtime
 from workers.engine import LEDGER
-from workers.engine.identity import process_name
 from workers.engine.testing import Steps, WorkerSettings
 from workers.ledger import JobLedger
 
@@ -28,6 +27,6 @@ def steps(settings: WorkerSettings, runtime: Runtime, **overrides: Any) -> Steps
         horizon = runtime.settings.enqueue_horizon
         await durable.sweep(runtime.database, runtime.queue, horizon, everything=True)
 
-    ctx = {"runtime": runtime, LEDGER: JobLedger(runtime, process_name())}
+    ctx = {"runtime": runtime, LEDGER: JobLedger(runtime)}
     opened = {"ctx": ctx, "on_startup": None, "on_shutdown": None}
     return Steps(settings, runtime.queue, advanced=advanced, **{**opened, **overrides})

@@ -8,11 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+import pytest
+import pytest_asyncio
+
+from service.config import Settings
+from service.db import migrate
 from service.embedded import EmbeddedServers, Endpoints, postgres, valkey
 from service.embedded.account import server_account
 from service.embedded.binaries import postgres_folder, valkey_server
 from service.embedded.process import Launcher
 from tests.embedded.helpers import alive, eventually, server_pid
+from tests.support import settings_for
 
 STOP_POSTGRES = signal.SIGINT
 
@@ -70,3 +76,18 @@ def restartable(home: Path) -> Iterator[Servers]:
         sockets = Path(endpoints.redis_url.removeprefix("unix://").partition("?")[0]).parent
         with Servers(home, endpoints, sockets) as servers:
             yield servers
+
+
+@pytest.fixture
+def own_servers(tmp_path: Path) -> Iterator[Servers]:
+    """Servers of one test alone, because it breaks them."""
+    with restartable(tmp_path / "home") as servers:
+        yield servers
+
+
+@pytest_asyncio.fixture
+async def settings(own_servers: Servers, tmp_path: Path) -> Settings:
+    """In place of the settings that lead to the suite's servers."""
+    endpoints = own_servers.endpoints
+    await migrate.upgrade(endpoints.database_url)
+    return settings_for(endpoints.database_url, endpoints.redis_url, tmp_path)

@@ -2,40 +2,24 @@
 
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from service.config import Settings
-from service.db import migrate
 from service.monitoring import rows
 from service.runtime import Runtime
-from tests.chaos.servers import Servers, restartable
+from tests.chaos.servers import Servers
+from tests.chaos.servers import own_servers as own_servers  # fixtures
+from tests.chaos.servers import settings as settings
 from tests.chaos.waiting import until
 from tests.db.test_inline import task, worker_only
 from tests.e2e.processes import Running, environment_of, running
-from tests.support import settings_for
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 PROGRAM = [sys.executable, "-m", "tests.chaos.inline_worker"]
 REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def own_servers(tmp_path: Path) -> Iterator[Servers]:
-    """Servers of this test alone, because it breaks them."""
-    with restartable(tmp_path / "home") as servers:
-        yield servers
-
-
-@pytest_asyncio.fixture
-async def settings(own_servers: Servers, tmp_path: Path) -> Settings:
-    """In place of the settings that lead to the suite's servers."""
-    endpoints = own_servers.endpoints
-    await migrate.upgrade(endpoints.database_url)
-    return settings_for(endpoints.database_url, endpoints.redis_url, tmp_path)
 
 
 @pytest_asyncio.fixture

@@ -11,17 +11,16 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import pytest_asyncio
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.config import Settings
-from service.db import migrate
 from service.runtime import Runtime
 from tests.architecture.project import REPOSITORY
-from tests.chaos.servers import STOP_POSTGRES, Servers, restartable
+from tests.chaos.servers import STOP_POSTGRES, Servers
+from tests.chaos.servers import own_servers as own_servers  # fixtures
+from tests.chaos.servers import settings as settings
 from tests.e2e.processes import Running, environment_of, running
-from tests.support import settings_for
 from tests.workers.history import STREAM, add_entry, recorded
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
@@ -29,21 +28,6 @@ RECORDER = (sys.executable, "-m", "tests.chaos.recorder_program")
 PAUSE = 0.02
 """Seconds between two entries."""
 PATIENCE = 60
-
-
-@pytest.fixture
-def own_servers(tmp_path: Path) -> Iterator[Servers]:
-    """Servers of one test alone, because it breaks them."""
-    with restartable(tmp_path / "home") as servers:
-        yield servers
-
-
-@pytest_asyncio.fixture
-async def settings(own_servers: Servers, tmp_path: Path) -> Settings:
-    """In place of the settings that lead to the suite's servers."""
-    endpoints = own_servers.endpoints
-    await migrate.upgrade(endpoints.database_url)
-    return settings_for(endpoints.database_url, endpoints.redis_url, tmp_path)
 
 
 @dataclass

@@ -2,22 +2,22 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from service.config import Settings
-from service.db import migrate
 from service.posts import sweeping
 from tests.chaos.networks import Networks, networks
-from tests.chaos.servers import STOP_POSTGRES, Servers, restartable
+from tests.chaos.servers import STOP_POSTGRES, Servers
+from tests.chaos.servers import own_servers as own_servers  # fixtures
+from tests.chaos.servers import settings as settings
 from tests.chaos.waiting import all_published, nothing_queued, tell, until
 from tests.e2e.processes import ALMANAC, Running, environment_of, running
 from tests.servers.faults import Fault
 from tests.servers.webhook import WebhookServer
-from tests.support import Installation, in_seconds, settings_for
+from tests.support import Installation, in_seconds
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 AWAY = 5
@@ -26,21 +26,6 @@ BEYOND_RETRIES = 16
 """Longer than a command is repeated before the worker gives up its connection."""
 POSTS = 12
 SWEEP = 60
-
-
-@pytest.fixture
-def own_servers(tmp_path: Path) -> Iterator[Servers]:
-    """Servers of one test alone, because it breaks them."""
-    with restartable(tmp_path / "home") as servers:
-        yield servers
-
-
-@pytest_asyncio.fixture
-async def settings(own_servers: Servers, tmp_path: Path) -> Settings:
-    """In place of the settings that lead to the suite's servers."""
-    endpoints = own_servers.endpoints
-    await migrate.upgrade(endpoints.database_url)
-    return settings_for(endpoints.database_url, endpoints.redis_url, tmp_path)
 
 
 @pytest_asyncio.fixture

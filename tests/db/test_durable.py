@@ -59,7 +59,7 @@ async def enqueue(runtime: Runtime, *calls: JobCall) -> None:
 
 async def work(runtime: Runtime, code: Code, **settings: Any) -> None:
     """Run what is in the queue."""
-    ledger = {LEDGER: JobLedger(runtime, "tests")}
+    ledger = {LEDGER: JobLedger(runtime)}
     worker = Worker(
         functions=[run(task, code)], queue_name=KEY, redis_pool=runtime.queue, burst=True,
         handle_signals=False, ctx=ledger, **settings,
@@ -234,7 +234,7 @@ async def test_tries_survive_a_wipe(runtime: Runtime) -> None:
 async def test_a_row_is_claimed_by_one(runtime: Runtime) -> None:
     """A live claim is waited for, a dead one is taken over, a late outcome is refused."""
     await enqueue(runtime, task(1).deferred(job_id="a"))
-    ledger = JobLedger(runtime, "tests")
+    ledger = JobLedger(runtime)
     first, second = (RowClaim("a", "1", token, crashed=False) for token in ("one", "two"))
     assert await ledger.begin(first) == Begun(0)
     assert await ledger.begin(first) == Begun(0), "the reply was lost"
@@ -260,7 +260,7 @@ async def test_jobs_that_begin_together_are_told_apart(
     await enqueue(runtime, *(task(n).deferred(job_id=i) for n, i in enumerate("abc")))
     over = text("UPDATE durable_jobs SET state = 'cancelled' WHERE id = 'b'")
     await runtime.database.execute(over)
-    ledger = JobLedger(runtime, "tests")
+    ledger = JobLedger(runtime)
     claims = [RowClaim(i, "1", "shared", crashed=False) for i in "abc"]
     begun = await asyncio.gather(*map(ledger.begin, claims))
     assert begun == [Begun(0), Over(), Begun(0)]

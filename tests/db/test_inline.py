@@ -111,7 +111,7 @@ async def fall_back(runtime: Runtime, patience: timedelta = AT_ONCE) -> None:
 
 
 def worker(runtime: Runtime, **settings: Any) -> Worker:
-    ledger = {LEDGER: JobLedger(runtime, "tests")}
+    ledger = {LEDGER: JobLedger(runtime)}
     return Worker(
         functions=FUNCTIONS, queue_name=KEY, redis_pool=runtime.queue, ctx=ledger,
         **{"burst": True, "handle_signals": False, **settings},

@@ -61,7 +61,7 @@ class Fleet:
         worker = Worker(
             functions=functions, cron_jobs=cron_jobs([RULE], functions), queue_name=QUEUE,
             redis_pool=self.runtime.queue, burst=True, handle_signals=False,
-            ctx={LEDGER: JobLedger(self.runtime, "tests"), TICKED: {"cron:tests.ticked"}},
+            ctx={LEDGER: JobLedger(self.runtime), TICKED: {"cron:tests.ticked"}},
         )  # fmt: skip
         await worker.async_run()
 

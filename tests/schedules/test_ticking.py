@@ -89,7 +89,7 @@ async def test_a_tick_becomes_a_durable_job(runtime: Runtime, owner: Caller) -> 
 
     worker = Worker(
         functions=[run(ticked, note)], queue_name="almanac:ticked", redis_pool=runtime.queue,
-        burst=True, handle_signals=False, ctx={LEDGER: JobLedger(runtime, "tests")},
+        burst=True, handle_signals=False, ctx={LEDGER: JobLedger(runtime)},
     )  # fmt: skip
     await worker.async_run()
     assert words == ["tock"]

@@ -82,7 +82,7 @@ async def deliver(api: Installation, outbound: Outbound | None = None, **setting
 
 def context(runtime: Runtime) -> dict[Any, Any]:
     """Return the context of a worker."""
-    return {"runtime": runtime, LEDGER: JobLedger(runtime, "tests")}
+    return {"runtime": runtime, LEDGER: JobLedger(runtime)}
 
 
 async def deliveries(api: Installation, endpoint_id: str, state: str = "") -> Any:

@@ -191,7 +191,7 @@ async def test_an_end_and_its_delivery_are_written_together(
 ) -> None:
     """While the one cannot be written the other is not: nothing that ended stays untold."""
     await register(api, receiver)
-    ledger = JobLedger(api.runtime, "tests")
+    ledger = JobLedger(api.runtime)
     async with api.runtime.unit_of_work() as uow:
         uow.enqueue(told(number=1).deferred(job_id="a"))
     claim = RowClaim("a", "1", "token", crashed=False)

@@ -109,7 +109,7 @@ def make_worker(runtime: Runtime, code: Code, **settings: Any) -> Worker:
         run(revoke, code.revoke),
         run(hidden, code.hidden),
     ]
-    ctx = {LEDGER: JobLedger(runtime, "tests"), "runtime": runtime}
+    ctx = {LEDGER: JobLedger(runtime), "runtime": runtime}
     defaults: dict[str, Any] = {"queue_name": KEY, "burst": True, "handle_signals": False}
     return Worker(
         functions, redis_pool=runtime.queue, ctx=ctx, allow_abort_jobs=True, **defaults | settings
