@@ -114,7 +114,6 @@ def _row(call: JobCall, entry: Entry, until: datetime) -> dict[str, Any]:
         "due_at": due,
         "look_at": moment + outbox.FIRST_LOOK + max(due - until, timedelta()),
         "actor": headers.get("actor"),
-        "step_id": headers.get("step"),
     }
 
 
@@ -133,8 +132,8 @@ async def sweep(
     client: QueueClient,
     horizon: timedelta,
     *,
+    close: Close,
     everything: bool = False,
-    close: Close | None = None,
 ) -> int:
     """Send open rows that the queue does not have; return how many.
 
@@ -142,15 +141,13 @@ async def sweep(
         database: where the rows are.
         client: of the queue.
         horizon: rows due later wait.
+        close: writes the ends that stock arq workers left, and what follows from them.
         everything: look also at rows that were looked at lately: the queue was wiped.
-        close: writes the ends that stock arq workers left, and what follows; by default only the
-            ends.
 
     Raises redis-py's errors when the queue does not answer; nothing is lost by that.
     """
     sent, after = 0, ""
     until = now() + horizon
-    close = close or _only_the_row(database)
     while True:
         async with database.session() as session:
             page = await outbox.to_look_at(session, until, after, PAGE, everything=everything)
@@ -185,13 +182,6 @@ def _end_of(record: Record) -> dict[str, Any]:
     kind = failure.type.rpartition(".")[2]
     error = kind if record.sensitive else f"{kind}: {failure.message}"
     return {"state": end_state(failure), "error": error}
-
-
-def _only_the_row(database: Database) -> Close:
-    async def close(row: DurableJob, values: dict[str, Any]) -> None:
-        await database.execute(outbox.close(row.id, row.version, values))
-
-    return close
 
 
 async def replay(database: Database, client: QueueClient, row: DurableJob) -> bool:

@@ -3,14 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from functools import partial
 from secrets import token_hex
 from typing import Any
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from service import durable
 from service.monitoring import rows
 from service.posts import sweeping
 from service.queue import QueueClient
@@ -43,18 +41,12 @@ async def run_alone(
 
 async def sweep(runtime: Runtime) -> None:
     """Send what is open in PostgreSQL and missing in Redis; all of it as soon as Redis is wiped."""
-    client, horizon = runtime.queue, runtime.settings.enqueue_horizon
+    client = runtime.queue
     async with client.job_watch.keys(EPOCH) as changes:
         while True:
             await changes.arm()
             wiped = await _begin_epoch(client)
-            sent = await durable.sweep(
-                runtime.database,
-                client,
-                horizon,
-                everything=wiped,
-                close=partial(rows.close, runtime),
-            )
+            sent = await rows.sweep(runtime, everything=wiped)
             await workflows.sweep(runtime)
             if wiped:
                 counts = await sweeping.sweep(runtime)

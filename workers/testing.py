@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from service import durable
 from service.db import outbox
+from service.monitoring import rows
 from service.runtime import Runtime
 from workers.engine import LEDGER
 from workers.engine.testing import Steps, WorkerSettings
@@ -24,8 +24,7 @@ def steps(settings: WorkerSettings, runtime: Runtime, **overrides: Any) -> Steps
 
     async def advanced(by: timedelta) -> None:
         await runtime.database.execute(outbox.advance(by))
-        horizon = runtime.settings.enqueue_horizon
-        await durable.sweep(runtime.database, runtime.queue, horizon, everything=True)
+        await rows.sweep(runtime, everything=True)
 
     ctx = {"runtime": runtime, LEDGER: JobLedger(runtime)}
     opened = {"ctx": ctx, "on_startup": None, "on_shutdown": None}

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
@@ -76,8 +75,6 @@ class DurableJob(Base):
     """As `service.queue.codec` reads it."""
     error: Mapped[str | None]
     actor: Mapped[str | None]
-    step_id: Mapped[UUID | None]
-    """The workflow's step that it runs."""
     progress: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     """Percent that the job tells of itself; it never falls."""
     progress_text: Mapped[str | None]
@@ -153,7 +150,7 @@ def settle(
     *,
     only: ColumnElement[bool] = true(),  # noqa: B008 - immutable
 ) -> Executable:
-    """Return the UPDATE that writes an outcome; it returns the row's step if it is this claim's.
+    """Return the UPDATE that writes an outcome; it returns the row's id if it is this claim's.
 
     With `only` it writes nothing unless this holds as well.
     """
@@ -170,7 +167,7 @@ def settle(
             looks=0,
             **values,
         )
-        .returning(row.step_id)
+        .returning(row.id)
     )
 
 
@@ -306,14 +303,14 @@ def looked_at(ids: Sequence[str]) -> Executable:
 
 
 def close(job_id: str, version: int, values: dict[str, Any]) -> Executable:
-    """Return the UPDATE that closes an open row that nobody runs; it returns the row's step."""
+    """Return the UPDATE that closes an open row that nobody runs; it returns the row's id."""
     row = DurableJob
     free = or_(row.claimed_until.is_(None), row.claimed_until < func.now())
     return (
         update(row)
         .where(row.id == job_id, row.version == version, row.state.in_(OPEN), free)
         .values(claim_token=None, claimed_until=None, finished_at=func.now(), **values)
-        .returning(row.step_id)
+        .returning(row.id)
     )
 
 

@@ -1,5 +1,7 @@
 """Durable jobs as people see and steer them: by their rows."""
 
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from service import durable
@@ -26,6 +28,19 @@ async def cancel(runtime: Runtime, row: DurableJob) -> bool:
         return False
     closed = await close(runtime, row, {"state": "cancelled", "error": None})
     return await cancel_queued(runtime.queue, row.id) or closed
+
+
+async def sweep(
+    runtime: Runtime, *, everything: bool = False, horizon: timedelta | None = None
+) -> int:
+    """Send open rows that the queue does not have; return how many. See `durable.sweep`."""
+    return await durable.sweep(
+        runtime.database,
+        runtime.queue,
+        runtime.settings.enqueue_horizon if horizon is None else horizon,
+        close=partial(close, runtime),
+        everything=everything,
+    )
 
 
 async def close(runtime: Runtime, row: DurableJob, values: dict[str, Any]) -> bool:

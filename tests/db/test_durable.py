@@ -11,7 +11,6 @@ import pytest
 from arq.worker import Worker as StockWorker
 from sqlalchemy import text
 
-from service import durable
 from service.access.models import User
 from service.db import outbox
 from service.db.outbox import DurableJob
@@ -76,7 +75,7 @@ async def row(runtime: Runtime, job_id: str) -> DurableJob:
 
 
 async def sweep(runtime: Runtime, *, everything: bool = False) -> int:
-    return await durable.sweep(runtime.database, runtime.queue, HORIZON, everything=everything)
+    return await rows.sweep(runtime, everything=everything)
 
 
 @asynccontextmanager

@@ -13,7 +13,6 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from service import durable
 from service.db.outbox import DurableJob
 from service.monitoring import lookup, rows
 from service.operator import OPERATOR
@@ -152,7 +151,7 @@ async def test_redis_down(
     shown = await lookup.find(runtime, OPERATOR, job_id)
     assert shown is not None
     assert (shown.state, shown.result, shown.path) == ("succeeded", 42, "inline")
-    await durable.sweep(runtime.database, runtime.queue, timedelta(minutes=10), everything=True)
+    await rows.sweep(runtime, everything=True)
     assert not await runtime.queue.exists(KEY)
 
 

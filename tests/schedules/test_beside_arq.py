@@ -7,7 +7,7 @@ from arq import cron
 from arq.worker import Worker as StockWorker
 from sqlalchemy import text
 
-from service import durable
+from service.monitoring import rows as swept
 from service.queue import Rule
 from service.queue.codec import deserialize, serialize
 from service.runtime import Runtime
@@ -87,7 +87,7 @@ async def test_arq_comes_first(runtime: Runtime) -> None:
     assert await fleet.we_tick() == 1
     await fleet.work()
     assert fleet.runs == [TICK]
-    await durable.sweep(runtime.database, runtime.queue, timedelta(days=9999), everything=True)
+    await swept.sweep(runtime, everything=True, horizon=timedelta(days=9999))
     assert await rows(runtime, "SELECT id, state FROM durable_jobs") == [(TICK, "succeeded")]
     await fleet.work()
     assert fleet.runs == [TICK]

@@ -1,13 +1,11 @@
 """What ends is told: to whoever asked for it, once, with its result."""
 
-from functools import partial
 from typing import Any
 
 import pytest
 from arq.worker import Worker as StockWorker
 from sqlalchemy.exc import ProgrammingError
 
-from service import durable
 from service.monitoring import rows
 from service.queue import queue_key
 from service.queue.codec import deserialize, serialize
@@ -222,10 +220,8 @@ async def test_what_a_stock_worker_ended_is_told_by_the_sweep(
         burst=True, handle_signals=False, job_serializer=serialize, job_deserializer=deserialize,
     )  # fmt: skip
     await stock.async_run()
-    runtime, horizon = api.runtime, api.runtime.settings.enqueue_horizon
-    close = partial(rows.close, runtime)
     for _ in range(2):
-        await durable.sweep(runtime.database, runtime.queue, horizon, everything=True, close=close)
+        await rows.sweep(api.runtime, everything=True)
     await deliver(api)
     body = end_of(receiver)
     assert body["type"] == kind

@@ -12,6 +12,8 @@ from sqlalchemy import text
 from service.kit.clock import now
 from service.kit.text import storable
 from service.queue import RetryPolicy
+from service.queue.codec import parse
+from service.queue.headers import STEP
 from service.runtime import Runtime
 from service.workflows.building import chain, step
 from tests.workflows.bench import (
@@ -199,5 +201,5 @@ async def test_a_job_in_a_workflow_sends_others(runtime: Runtime) -> None:
     await work(runtime, code)
     assert sorted(code.runs) == ["direct", "durable", "sender"]
     assert await states(runtime, workflow_id) == {"sender": "succeeded"}
-    rows = await runtime.database.execute(text("SELECT step_id FROM durable_jobs"))
-    assert sorted(row.step_id is None for row in rows) == [False, True]
+    rows = await runtime.database.execute(text("SELECT payload FROM durable_jobs"))
+    assert sorted(STEP in parse(row.payload).headers for row in rows) == [False, True]
