@@ -39,14 +39,16 @@ class Database:
     Args:
         url: a `postgresql+asyncpg://` URL.
         name: shown in pg_stat_activity, so that every connection names its process.
-        pool_size: connections kept for transactions, and as many for single statements; twice as
-            many may be opened under load.
+        pool_size: half of the connections for transactions, opened as needed and kept; there are
+            as many for single statements.
     """
 
     def __init__(self, url: str, *, name: str, pool_size: int = 10) -> None:
+        # No overflow: its connections are closed after each use, and opening one costs far more
+        # than most statements.
         options: dict[str, Any] = {
-            "pool_size": pool_size,
-            "max_overflow": pool_size,
+            "pool_size": 2 * pool_size,
+            "max_overflow": 0,
             "connect_args": {"server_settings": {"application_name": name, "jit": "off"}},
         }
         # A transaction cannot be repeated, so its connection is tried first; `execute` repeats.

@@ -1,12 +1,13 @@
 """The connection to the Redis or Valkey server that holds the queues."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from arq.connections import ArqRedis
 from redis.asyncio import BlockingConnectionPool, ConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import AuthenticationError, RedisError
@@ -84,6 +85,7 @@ def connect(
             socket_timeout=timeout,
             **_TRANSPORT[_SCHEMES[scheme]],
         )
+        pool.connection_class = type("Connection", (_Losable, pool.connection_class), {})
         # An option that fits no such connection shows now, not at the first command.
         pool.connection_class(**pool.connection_kwargs)
     except (TypeError, ValueError):
@@ -129,6 +131,21 @@ def check_server(info: Mapping[str, Any]) -> list[str]:
     if policy != "noeviction":
         return [f"maxmemory-policy is {policy}: Redis may drop jobs; set it to noeviction"]
     return []
+
+
+class _Losable(AbstractConnection):
+    """A connection whose loss is always an error of the connection."""
+
+    async def send_packed_command(
+        self,
+        command: bytes | str | Iterable[bytes],
+        check_health: bool = True,  # noqa: FBT001, FBT002 - redis-py's signature
+    ) -> None:
+        """Send; see redis-py, which lets through how uvloop names a closed transport."""
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            raise RedisConnectionError(f"connection lost: {error}") from error
 
 
 class _Retry(Retry):

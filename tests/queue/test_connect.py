@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -182,6 +183,28 @@ async def test_a_restart_is_bridged(socket_directory: Path) -> None:
         assert await known.zcard(KEY) == 2
         await known.aclose()
         await new.aclose()
+
+
+async def test_a_transport_closed_by_the_server_is_a_lost_connection(
+    socket_directory: Path,
+) -> None:
+    """uvloop, which workers run on, names it with a RuntimeError; commands are tried again."""
+
+    async def survive() -> None:
+        client = connect(f"unix://{socket_directory}/s")
+        await client.ping()
+        (connection,) = client.connection_pool._available_connections
+        writer = connection._writer
+        assert writer is not None
+        writer.transport.abort()
+        await asyncio.sleep(0.1)
+        with pytest.raises(RedisConnectionError, match="the handler is closed"):
+            await connection.send_command("PING")
+        await client.ping()
+        await client.aclose()
+
+    with running_valkey(socket_directory / "s"):
+        await asyncio.to_thread(uvloop.run, survive())
 
 
 async def test_a_server_that_stays_away_is_given_up(socket_directory: Path) -> None:
