@@ -78,7 +78,8 @@ LOCK := uv pip compile --universal --generate-hashes --no-header --no-annotate -
 locks: ## Resolve requirements/*.lock anew (needs uv)
 	$(LOCK) -o requirements/production.lock
 	$(LOCK) --extra embedded --extra build -o requirements/default.lock
-	$(LOCK) --extra embedded --extra build --extra test -o requirements/test.lock
+	$(LOCK) --extra embedded --extra build --extra otel --extra test -o requirements/test.lock
+	$(LOCK) --extra otel -o requirements/otel.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --quiet requirements/peers.in -o requirements/peers.lock
 
 clean: ## Remove the virtual environment and caches; never .almanac
