@@ -25,10 +25,18 @@ from service.embedded import EmbeddedServers, Endpoints
 from service.runtime import Runtime, open_runtime
 from tests.support import Installation, server_folder, settings_for
 
+TESTS = Path(__file__).parent
 _numbers = itertools.count(1)
+LONG = ("chaos", "e2e", "schedules", "compat")
+"""Folders whose tests mostly wait."""
 
 # A shell's background job ignores Ctrl-C, and so would every process that tests start from there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no process is left with it at the end."""
+    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] not in LONG)
 
 
 @pytest.fixture(scope="session")
