@@ -42,7 +42,7 @@ up: setup ## Run API and all workers on embedded servers; Ctrl-C stops everythin
 	@$(BIN)/almanac up $(ARGS)
 
 test: $(VENV)/.test ## Run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.test ## Lint, types, architecture
 	@$(BIN)/ruff check .
