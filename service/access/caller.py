@@ -8,7 +8,7 @@ from service.errors import Forbidden
 
 
 class Scope(StrEnum):
-    """What a key may do."""
+    """What a key, or a user who is logged in, may do."""
 
     POSTS_READ = "posts:read"
     POSTS_WRITE = "posts:write"
@@ -23,21 +23,28 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request, and what their key allows."""
+    """Who makes a request, and what their key or their login allows."""
 
     user_id: UUID
+    name: str
+    """The user's unique name, without a colon."""
     scopes: frozenset[Scope]
 
     @property
+    def actor(self) -> str:
+        """Who acts, as jobs, history and audit log have it; others are `schedule:…`, `cli:…`."""
+        return self.name
+
+    @property
     def is_admin(self) -> bool:
-        """Whether the key sees and changes everybody's rows."""
+        """Whether the caller sees and changes everybody's rows."""
         return Scope.ADMIN in self.scopes
 
     def require(self, scope: Scope) -> None:
-        """Raise Forbidden unless the key has this scope (or `admin`)."""
+        """Raise Forbidden unless the caller has this scope (or `admin`)."""
         if not self.is_admin and scope not in self.scopes:
             held = ", ".join(sorted(self.scopes)) or "none"
-            raise Forbidden(f"This needs a key with scope '{scope}'; this key has: {held}")
+            raise Forbidden(f"This needs the scope '{scope}'; you have: {held}")
 
     def may_see(self, owner_id: UUID) -> bool:
         """Whether rows of this owner exist for the caller."""

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ForeignKey, LargeBinary, Text, func
+from sqlalchemy import ARRAY, ForeignKey, Index, LargeBinary, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db.base import Base, Row
@@ -16,6 +16,28 @@ class User(Row):
     __tablename__ = "users"
 
     name: Mapped[str] = mapped_column(unique=True)
+    password: Mapped[str | None]
+    """Its argon2id hash; without one nobody logs in as this user."""
+    scopes: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), server_default=text("'{}'"), default=list
+    )
+    """What the user may do when logged in; an API key has scopes of its own."""
+    disabled_at: Mapped[datetime | None]
+    """Since then neither the password nor any key of the user works."""
+
+
+class Session(Row):
+    """Somebody is logged in: only the digest of the cookie is stored."""
+
+    __tablename__ = "sessions"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    seen_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    """The end at the latest; one that is not used ends sooner."""
+    address: Mapped[str | None]
+    user_agent: Mapped[str | None]
 
 
 class ApiKey(Row):
@@ -48,3 +70,25 @@ class RememberedReply(Base):
     status: Mapped[int | None]
     body: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
+
+
+class AuditEntry(Base):
+    """Who did what to what, and when; a trigger refuses to change or delete one."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (
+        Index("ix_audit_log_actor_id", "actor", "id"),
+        Index("ix_audit_log_action_id", "action", "id"),
+        Index("ix_audit_log_subject_id", "subject", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    """Version 7, of the instant `at`: the log is read in this order."""
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    address: Mapped[str | None]
+    """Where the request came from; None for what is done without one."""
+    trace: Mapped[str | None]

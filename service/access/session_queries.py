@@ -1,0 +1,114 @@
+"""Every SQL statement of sessions and of the audit log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+from uuid import UUID
+
+from sqlalchemy import CursorResult, Row, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service.access.models import AuditEntry, Session, User
+from service.kit.pagination import Page, Rows, encode_cursor
+
+SessionOfUser: TypeAlias = Row[Session, User]
+SEEN_STEP = timedelta(minutes=1)
+FIRST, LAST = UUID(int=0), UUID(int=(1 << 128) - 1)
+
+
+async def session_by_digest(session: AsyncSession, digest: bytes) -> SessionOfUser | None:
+    """Return the session with this digest and its user, whatever their state."""
+    statement = select(Session, User).join(User, User.id == Session.user_id)
+    return (await session.execute(statement.where(Session.digest == digest))).one_or_none()
+
+
+async def touch_session(session: AsyncSession, session_id: UUID) -> None:
+    """Note that a session is used, at most once a minute."""
+    stale = Session.seen_at < func.now() - SEEN_STEP
+    await session.execute(
+        update(Session).where(Session.id == session_id, stale).values(seen_at=func.now())
+    )
+
+
+async def list_sessions(
+    session: AsyncSession, user_id: UUID, unused_since: datetime
+) -> Sequence[Session]:
+    """Return the sessions of a user that have not ended, the latest first."""
+    found = await session.scalars(
+        select(Session)
+        .where(
+            Session.user_id == user_id,
+            Session.expires_at > func.now(),
+            Session.seen_at > unused_since,
+        )
+        .order_by(Session.id.desc())
+    )
+    return found.all()
+
+
+async def end_sessions(
+    session: AsyncSession, user_id: UUID, only: UUID | None = None, keep: int = 0
+) -> int:
+    """Delete a user's sessions; return how many.
+
+    Args:
+        session: of the transaction.
+        user_id: whose.
+        only: the id of the one to delete; by default all are.
+        keep: how many of the latest to leave.
+    """
+    latest = select(Session.id).where(Session.user_id == user_id).order_by(Session.id.desc())
+    statement = delete(Session).where(
+        Session.user_id == user_id, Session.id.not_in(latest.limit(keep))
+    )
+    if only is not None:
+        statement = statement.where(Session.id == only)
+    result = await session.execute(statement)
+    assert isinstance(result, CursorResult)
+    return result.rowcount
+
+
+async def end_by_digest(session: AsyncSession, digest: bytes) -> None:
+    """Delete the session with this digest, if there is one."""
+    await session.execute(delete(Session).where(Session.digest == digest))
+
+
+async def forget_sessions(session: AsyncSession) -> int:
+    """Delete sessions that have expired; return how many."""
+    result = await session.execute(delete(Session).where(Session.expires_at < func.now()))
+    assert isinstance(result, CursorResult)
+    return result.rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries of the audit log: None is any; the times as bounds of ids."""
+
+    actor: str | None = None
+    action: str | None = None
+    subject: str | None = None
+    since: UUID = FIRST
+    until: UUID = LAST
+
+
+async def list_entries(session: AsyncSession, wanted: Wanted, page: Page) -> Rows[AuditEntry]:
+    """Return a page of the audit log, newest first."""
+    pairs = (
+        (AuditEntry.actor, wanted.actor),
+        (AuditEntry.action, wanted.action),
+        (AuditEntry.subject, wanted.subject),
+    )
+    statement = (
+        select(AuditEntry)
+        .where(
+            AuditEntry.id >= wanted.since,
+            AuditEntry.id < min(wanted.until, page.before or LAST),
+            *(column == value for column, value in pairs if value is not None),
+        )
+        .order_by(AuditEntry.id.desc())
+        .limit(page.limit + 1)
+    )
+    rows = list(await session.scalars(statement))
+    items = rows[: page.limit]
+    return Rows(items, encode_cursor(items[-1].id) if len(rows) > page.limit else None)

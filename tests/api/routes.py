@@ -1,0 +1,156 @@
+"""Every route of the API, as data: what a caller must hold, and whose rows it is about.
+
+A new route needs an entry here; `test_authorization` fails without it.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from service.access.caller import Scope
+
+
+class Open(StrEnum):
+    """What needs no scope."""
+
+    EVERYBODY = "everybody"
+    """No key is needed."""
+    KNOWN = "known"
+    """Any key or session does."""
+
+
+Needs = tuple[Scope | Open, ...]
+READ, OPERATE = (Scope.JOBS_READ,), (Scope.JOBS_OPERATE,)
+POSTS, WRITE = (Scope.POSTS_READ,), (Scope.POSTS_WRITE,)
+SETTINGS = (Scope.SETTINGS_WRITE,)
+MANAGE = (Scope.SETTINGS_WRITE, Scope.JOBS_READ)
+ADMIN = (Scope.ADMIN,)
+EVERYBODY, KNOWN = (Open.EVERYBODY,), (Open.KNOWN,)
+
+ROUTES: dict[str, Needs] = {
+    "GET /livez": EVERYBODY,
+    "GET /readyz": EVERYBODY,
+    "GET /metrics": READ,
+    "GET /feeds/{handle}": EVERYBODY,
+    "GET /feeds/{handle}.atom": EVERYBODY,
+    "GET /feeds/{handle}.json": EVERYBODY,
+    "GET /feeds/{handle}/media/{media_id}": EVERYBODY,
+    "GET /feeds/style.css": EVERYBODY,
+    "POST /v1/session": EVERYBODY,
+    "GET /v1/session": KNOWN,
+    "DELETE /v1/session": KNOWN,
+    "GET /v1/sessions": KNOWN,
+    "DELETE /v1/sessions/{session_id}": KNOWN,
+    "GET /v1/keys": SETTINGS,
+    "POST /v1/keys": SETTINGS,
+    "DELETE /v1/keys/{key_id}": SETTINGS,
+    "GET /v1/audit": ADMIN,
+    "GET /v1/platforms": POSTS,
+    "GET /v1/accounts": POSTS,
+    "POST /v1/accounts": SETTINGS,
+    "GET /v1/accounts/{account_id}": POSTS,
+    "GET /v1/posts": POSTS,
+    "POST /v1/posts": WRITE,
+    "POST /v1/posts/batch": WRITE,
+    "GET /v1/posts/batch/{batch_id}": POSTS,
+    "GET /v1/posts/{post_id}": POSTS,
+    "PATCH /v1/posts/{post_id}": WRITE,
+    "POST /v1/posts/{post_id}/cancel": WRITE,
+    "POST /v1/posts/{post_id}/retry": WRITE,
+    "POST /v1/media": (Scope.CONTENT_WRITE,),
+    "GET /v1/media/{media_id}": (Scope.CONTENT_READ,),
+    "GET /v1/jobs": READ,
+    "POST /v1/jobs": OPERATE,
+    "POST /v1/jobs/cancel": OPERATE,
+    "GET /v1/jobs/{job_id}": READ,
+    "GET /v1/jobs/{job_id}/status": READ,
+    "POST /v1/jobs/{job_id}/cancel": OPERATE,
+    "POST /v1/jobs/{job_id}/retry": OPERATE,
+    "GET /v1/dead": READ,
+    "POST /v1/dead/replay": OPERATE,
+    "POST /v1/dead/discard": OPERATE,
+    "GET /v1/queues": READ,
+    "GET /v1/queues/status": READ,
+    "GET /v1/queues/{name}": READ,
+    "GET /v1/queues/{name}/scale": READ,
+    "POST /v1/queues/{name}/pause": OPERATE,
+    "POST /v1/queues/{name}/resume": OPERATE,
+    "POST /v1/queues/{name}/purge": OPERATE,
+    "GET /v1/workers": READ,
+    "GET /v1/workers/stats": READ,
+    "GET /v1/workers/{name}": READ,
+    "POST /v1/workers/{name}/ping": OPERATE,
+    "POST /v1/workers/{name}/quiet": OPERATE,
+    "POST /v1/workers/{name}/resume": OPERATE,
+    "POST /v1/workers/{name}/shutdown": ADMIN,
+    "GET /v1/events": READ,
+    "GET /v1/schedules": READ,
+    "POST /v1/schedules": OPERATE,
+    "GET /v1/schedules/{schedule_id}": READ,
+    "PATCH /v1/schedules/{schedule_id}": OPERATE,
+    "DELETE /v1/schedules/{schedule_id}": OPERATE,
+    "POST /v1/schedules/{schedule_id}/pause": OPERATE,
+    "POST /v1/schedules/{schedule_id}/resume": OPERATE,
+    "POST /v1/schedules/{schedule_id}/run": OPERATE,
+    "GET /v1/webhooks": READ,
+    "POST /v1/webhooks": MANAGE,
+    "GET /v1/webhooks/{endpoint_id}": READ,
+    "PATCH /v1/webhooks/{endpoint_id}": MANAGE,
+    "DELETE /v1/webhooks/{endpoint_id}": MANAGE,
+    "POST /v1/webhooks/{endpoint_id}/rotate-secret": MANAGE,
+    "POST /v1/webhooks/{endpoint_id}/test": MANAGE,
+    "GET /v1/webhooks/{endpoint_id}/deliveries": READ,
+    "POST /v1/webhooks/{endpoint_id}/deliveries/{delivery_id}/replay": MANAGE,
+    "POST /v1/webhooks/{endpoint_id}/replay": MANAGE,
+    "GET /v1/workflows": READ,
+    "POST /v1/workflows": OPERATE,
+    "GET /v1/workflows/{workflow_id}": READ,
+    "GET /v1/workflows/{workflow_id}/status": READ,
+    "GET /v1/workflows/{workflow_id}/steps/{key}": READ,
+    "POST /v1/workflows/{workflow_id}/cancel": OPERATE,
+    "POST /v1/workflows/{workflow_id}/resume": OPERATE,
+    "POST /v1/workflows/{workflow_id}/undo": OPERATE,
+    "GET /v1/notifications": READ,
+    "POST /v1/notifications/read": READ,
+    "POST /v1/notifications/{notice_id}/read": READ,
+    "POST /v1/notifications/{notice_id}/resolve": OPERATE,
+    "GET /v1/alerts": READ,
+    "GET /v1/health": READ,
+}
+"""Method and path → the scopes that a key must hold."""
+
+BODIES: dict[str, dict[str, object]] = {
+    "PATCH /v1/posts/{post_id}": {"text": "Mine"},
+    "PATCH /v1/schedules/{schedule_id}": {"cron": "0 0 * * *"},
+    "PATCH /v1/webhooks/{endpoint_id}": {"description": "Mine"},
+}
+"""What a route takes that an empty object does not serve."""
+OWNED = frozenset(
+    {
+        *("account_id", "batch_id", "endpoint_id", "job_id", "key_id", "media_id"),
+        *("notice_id", "post_id", "schedule_id", "session_id", "workflow_id"),
+    }
+)
+"""Parameters of paths that name a row of somebody."""
+NOT_OWNED = {
+    "handle": "a public page",
+    "name": "queues and workers are the installation's, steered by their scope",
+}
+"""Others, that come first in a path, and why they name nobody's."""
+
+UNAUDITED = {
+    "POST /v1/notifications/read": "marks what one has seen",
+    "POST /v1/notifications/{notice_id}/read": "marks what one has seen",
+}
+"""Routes that change something and leave no entry in the audit log, and why."""
+
+
+def routes_of(app: FastAPI) -> Iterator[tuple[str, APIRoute]]:
+    """Yield every route that we wrote, by method and path."""
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute):
+            for method in sorted(route.methods or ()):
+                yield f"{method} {context.path}", route
