@@ -20,6 +20,7 @@ from service.queue.policy import Concurrency, Rate, RetryPolicy
 from service.queue.reading import job_call
 from service.queue.rules import Rule
 from service.queue.sealing import use_keyring
+from service.queue.spans import sending
 from service.queue.views import JobState, JobView
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "queue_key",
     "replay",
     "resume",
+    "sending",
     "use_keyring",
     "verify",
     "wait",

@@ -1,5 +1,6 @@
 """Sending jobs: arq's own client with JSON payloads and whole batches in one round trip."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,8 +31,11 @@ from service.queue.link import Script
 from service.queue.names import queue_key
 from service.queue.pipeline import Command, Pipeline
 from service.queue.scripting import source
+from service.queue.spans import sending, sending_as
 from service.queue.watching import Watch
 
+ENQUEUED: Counter[str] = Counter()
+"""How many jobs all clients of this process have queued, ever, by the keys of their queues."""
 _ENQUEUE = Script.of(source("enqueue"))
 _REQUEUE = Script.of(source("requeue"))
 
@@ -104,14 +108,16 @@ class QueueClient(ArqRedis):
         if lane not in LANES:
             raise ValueError(f"job {function}: lane is {lane!r}; it is one of {', '.join(LANES)}")
         period = FOR_GOOD if _expires is None else to_ms(_expires) or FOR_GOOD
-        item = Entry(
-            batch=Batch(_queue_name or self.default_queue_name, lane, period),
-            job_id=_job_id or next(random_ids(1)),
-            score=_score(_defer_until, _defer_by),
-            payload=Writer(self._serialize).payload(function, args, kwargs, tries=_job_try),
-            named=_job_id is not None,
-        )
-        (job,) = await self.send([item])
+        batch = Batch(_queue_name or self.default_queue_name, lane, period)
+        with sending_as(function, batch.queue):
+            item = Entry(
+                batch=batch,
+                job_id=_job_id or next(random_ids(1)),
+                score=_score(_defer_until, _defer_by),
+                payload=Writer(self._serialize).payload(function, args, kwargs, tries=_job_try),
+                named=_job_id is not None,
+            )
+            (job,) = await self.send([item])
         return job
 
     async def enqueue(self, call: JobCall) -> Job | None:
@@ -131,7 +137,9 @@ class QueueClient(ArqRedis):
         Raises EncodeError or PayloadTooLarge before anything is sent, redis-py's errors else; then
         some of the jobs may have been queued.
         """
-        return await self.send(self.entries(calls))
+        calls = list(calls)
+        with sending(calls):
+            return await self.send(self.entries(calls))
 
     def entries(self, calls: Iterable[JobCall]) -> list[Entry]:
         """Write calls down, to be sent by `send` or `requeue`; raises as `enqueue_many`."""
@@ -149,7 +157,8 @@ class QueueClient(ArqRedis):
         calls = list(calls)
         if unnamed := {call.name for call in calls if call.job_id is None}:
             raise ValueError(f"requeue_many needs a job_id; {', '.join(sorted(unnamed))} has none")
-        return await self.requeue(self.entries(calls))
+        with sending(calls):
+            return await self.requeue(self.entries(calls))
 
     async def requeue(self, entries: Sequence[Entry]) -> list[bool]:
         """Send entries as `requeue_many` sends calls."""
@@ -158,6 +167,7 @@ class QueueClient(ArqRedis):
         def heard(command: Command, answer: list[Reply]) -> None:
             for i, reply in zip(command.positions, answer, strict=True):
                 queued[i] = reply == 1
+            _count(entries[command.positions[0]], answer)
 
         plain = (msgspec.structs.replace(item, once=None) for item in entries)
         await self._pipeline.run(commands(_REQUEUE, plain), heard)
@@ -172,6 +182,7 @@ class QueueClient(ArqRedis):
             answers = answer if isinstance(answer, list) else [answer]
             for i, reply in zip(command.positions, answers, strict=True):
                 jobs[i] = self._handle(entries[i], reply)
+            _count(entries[command.positions[0]], answers)
 
         await self._pipeline.run(commands(_ENQUEUE, entries), heard)
         return jobs
@@ -185,6 +196,15 @@ class QueueClient(ArqRedis):
             return None
         # Nobody else can have used a random id: if it exists, the first attempt got through.
         return JobHandle(job_id, self, item.batch.queue, self.job_deserializer, self.job_watch)
+
+
+def _count(first: Entry, answers: Sequence[Reply]) -> None:
+    """Count what a script has queued; its entries are all of one queue.
+
+    A unique or debounced one is answered by the id of the job that will run.
+    """
+    queued = first.job_id.encode() if first.once else 1
+    ENQUEUED[first.batch.queue] += sum(answer == queued for answer in answers)
 
 
 def _score(until: datetime | None, by: float | timedelta | None) -> int | str:

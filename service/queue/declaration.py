@@ -200,6 +200,11 @@ def _check(job_type: JobType[..., Any]) -> None:
             "inline goes with no owner, rate or concurrency; it needs a row of durable_jobs, and "
             "the limits are in Redis, which is away when the job runs inline",
         ),
+        (
+            job_type.history == "all" or not job_type.sensitive,
+            f"history is {job_type.history!r}; every run of a sensitive job is told of, for the "
+            "audit log",
+        ),
         *(
             (
                 limit is None or limit.key is None or limit.key in job_type.parameters,

@@ -16,7 +16,7 @@ from service.queue.scripting import script
 EVENTS_KEPT = 100_000
 """Entries of a stream; older ones are dropped, recorded or not."""
 _START = "0-0"
-_read = script("events")
+_read, _unrecorded = script("events"), script("unrecorded")
 
 
 class Offset(NamedTuple):
@@ -69,6 +69,16 @@ async def streams_with_events(client: ArqRedis, queues: Sequence[str]) -> list[s
             pipe.xlen(stream_key(queue))
         lengths = await pipe.execute()
     return [queue for queue, length in zip(queues, lengths, strict=True) if length]
+
+
+async def unrecorded_since(client: ArqRedis, queue: str, offset: Offset) -> float | None:
+    """Return the Unix time of the first event of a queue, by its key, that follows an offset.
+
+    None if there is none. Raises redis-py's errors.
+    """
+    stream = stream_key(queue)
+    found = await _unrecorded(client, [stream, f"{stream}:generation"], *offset)
+    return int(found) / 1000 if found else None
 
 
 async def read_events(

@@ -8,6 +8,7 @@ import msgspec
 from arq.jobs import DeserializationError, ResultNotFound, SerializationError
 from arq.worker import JobExecutionFailed, Retry, RetryJob
 
+from service.kit.redaction import redact
 from service.queue.errors import RemoteError
 from service.queue.sealing import MASK, seal, unseal
 from service.queue.values import encode, refuse_inexact
@@ -32,17 +33,20 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def describe(error: BaseException) -> Failure:
-    """Write an exception down; the cause of arq's own serialisation errors joins the message."""
+    """Write an exception down; the cause of arq's own serialisation errors joins the message.
+
+    What looks like a secret is masked, since it is stored and shown.
+    """
     message = text_of(error)
     arguments = _arguments(error)
     if isinstance(error, SerializationError) and error.__cause__ is not None:
-        message = f"{message}: {error.__cause__}"
+        message = f"{message}: {text_of(error.__cause__)}"
         arguments = None
     lines = "".join(traceback.format_exception(error))
     return Failure(
         type=_type_name(type(error)),
         message=_text(message),
-        traceback=_text(lines[-_TRACEBACK_CHARACTERS:]),
+        traceback=_text(redact(lines[-_TRACEBACK_CHARACTERS:])),
         arguments=arguments,
     )
 
@@ -79,9 +83,9 @@ def rebuild(failure: Failure) -> Exception | asyncio.CancelledError:
 
 
 def text_of(error: BaseException) -> str:
-    """Return an error's text; what is wrong instead, if it cannot be had."""
+    """Return an error's text without secrets; what is wrong instead, if it cannot be had."""
     try:
-        return str(error)
+        return redact(str(error))
     except Exception as unkind:  # noqa: BLE001 - the class is the user's
         return f"<its text cannot be had: {type(unkind).__name__}>"
 
@@ -106,7 +110,7 @@ def _arguments(error: BaseException) -> tuple[str | int | float | bool | None, .
         refuse_inexact(error.args)
     except ValueError:  # an integer beyond 64 bits: its text remains
         return None
-    return tuple(_text(a) if isinstance(a, str) else a for a in error.args)
+    return tuple(_text(redact(a)) if isinstance(a, str) else a for a in error.args)
 
 
 _REBUILT: dict[str, type[Exception] | type[asyncio.CancelledError]] = {

@@ -11,6 +11,9 @@ SERVER_CLOCK = ""
 LARGEST_BATCH = 100
 """Items of one call: a script blocks the server, about 1 ms for this many."""
 
+_SCRIPTS = Path(__file__).with_name("scripts")
+_ANNOUNCE = (_SCRIPTS / "announce.part").read_text()
+
 Script = Callable[..., Awaitable[Any]]
 
 
@@ -33,7 +36,12 @@ def script(name: str) -> Script:
 
 def source(name: str) -> str:
     """Return the text of a script."""
-    return (Path(__file__).with_name("scripts") / f"{name}.lua").read_text()
+    return whole((_SCRIPTS / f"{name}.lua").read_text())
+
+
+def whole(text: str) -> str:
+    """Return a script with the part that its line `-- with announce` stands for."""
+    return text.replace("-- with announce\n", _ANNOUNCE)
 
 
 def batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

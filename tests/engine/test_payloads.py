@@ -98,10 +98,10 @@ async def test_headers_reach_the_job_and_what_it_sends(client: QueueClient) -> N
     finally:
         HEADERS.reset(token)
     await work(client, run(keep, relay))
-    await send(client, keep(0))
+    alone = await send(client, keep(0))
     await work(client, run(keep, relay))
     headers = {"trace": "t-1", "actor": "ada"}
-    assert heard == [(2, headers), (1, headers), (0, headers), (0, {})]
+    assert heard == [(2, headers), (1, headers), (0, headers), (0, {"trace": alone})]
 
 
 class Safe:

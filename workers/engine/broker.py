@@ -16,14 +16,15 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from service.queue.entries import AGEING_MS
 from service.queue.events import EVENTS_KEPT
 from service.queue.link import Link, Script
+from service.queue.scripting import whole
 from workers.engine import failpoints
 from workers.engine.clock import ServerClock
 from workers.engine.ending import Ending
 from workers.engine.identity import process_name
 
 _SCRIPTS = Path(__file__).with_name("scripts")
-CLAIM = Script.of((_SCRIPTS / "claim.lua").read_text())
-FINISH = Script.of((_SCRIPTS / "finish.lua").read_text())
+CLAIM = Script.of(whole((_SCRIPTS / "claim.lua").read_text()))
+FINISH = Script.of(whole((_SCRIPTS / "finish.lua").read_text()))
 RENEW = Script.of((_SCRIPTS / "renew.lua").read_text())
 _TEND = Script.of((_SCRIPTS / "tend.lua").read_text())
 _STARTED = Script.of((_SCRIPTS / "started.lua").read_text())
@@ -115,6 +116,8 @@ class Broker:
         self.clock = ServerClock()
         self.tracking = True
         """Whether the server tells of writes; else the worker must poll."""
+        self.round_trips = 0
+        """Calls that were answered."""
 
     @property
     def connected(self) -> bool:
@@ -147,6 +150,7 @@ class Broker:
                 self._pass_over,
                 int(alone),
                 self._most_crashes,
+                self._name,
             ]
 
         status, now_us, due, held, self._pass_over, *jobs = await self._ask(CLAIM, arguments)
@@ -255,6 +259,7 @@ class Broker:
                     link.close()
                 continue
             self._last_contact = time.monotonic()
+            self.round_trips += 1
             return answer
 
     async def connect(self) -> Link:

@@ -7,17 +7,20 @@ here is written only while the lease is still this worker's.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from random import random
 from typing import Any
 
 from arq.cron import CronJob
 from arq.worker import Function, JobExecutionFailed, Retry, RetryJob
 
-from service.kit.context import LOG_FIELDS
+from service.kit import tracing
+from service.kit.context import LOG_FIELDS, Late
 from service.queue.errors import DecodeError
 from service.queue.failures import text_of
-from service.queue.headers import HEADERS, inherited
+from service.queue.headers import HEADERS, handed_on, trace_of
 from service.queue.instants import from_ms
+from service.queue.spans import running
 from workers.engine.books import Books, arguments_by_name, has_row, in_history
 from workers.engine.clock import ServerClock
 from workers.engine.ending import Ending, Outcome
@@ -109,11 +112,12 @@ class Executor:
             await asyncio.sleep(wait)
         if run.stop is not None:
             return await self._books.record(run, self._stopped(run, None)), None
-        return await self._run(run)
+        return await (self._traced(run) if tracing.on() else self._run(run))
 
     def _refuse(self, run: Running) -> Ending | None:
         """End a job without payload: it had a deadline, and that has passed."""
         if run.payload is None:
+            LOG_FIELDS.set(self._fields(run))
             return self._failed(run, JobExecutionFailed("job expired"), dead=True)
         return None
 
@@ -123,6 +127,7 @@ class Executor:
         try:
             self._writer.read(run)
             assert run.record is not None
+            LOG_FIELDS.set(Late(lambda: self._fields(run)))
             run.function = self._functions.get(run.record.function)
             if isinstance(run.function, JobFunction):
                 run.function = limited(run.function, run.record.headers)
@@ -188,6 +193,21 @@ class Executor:
             return self._end(run, Outcome.SUCCEEDED, None, f"skipped: {answer.holder} is running")
         return None
 
+    async def _traced(self, run: Running) -> tuple[Ending, dict[Any, Any]]:
+        """Run the job's code, and record that as a span."""
+        record = run.record
+        assert record is not None
+        waited = self._clock.now_ms() - max(int(run.score), record.enqueued_ms)
+        with running(
+            record, self._writer.queue, run.job_id, tries=run.job_try, wait_ms=max(0, int(waited))
+        ) as span:
+            end, ctx = await self._run(run)
+            if span is not None:
+                span.note({"almanac.outcome": end.outcome.value})
+                if end.error is not None:
+                    span.fail(type(end.error).__name__, self._shown(run, end.error))
+        return end, ctx
+
     async def _run(self, run: Running) -> tuple[Ending, dict[Any, Any]]:
         """Run the job's own code between its hooks."""
         function = run.function
@@ -234,9 +254,8 @@ class Executor:
         assert record is not None
         run.started_ms = int(self._clock.now_ms())
         CURRENT.set(run)
-        LOG_FIELDS.set({"job": record.function, "job_id": run.job_id})
-        if record.headers:
-            HEADERS.set(inherited(record.headers))
+        hand_on = partial(handed_on, run.job_id, record.headers)
+        HEADERS.set(hand_on() if tracing.on() else Late(hand_on))
         self._arm(run, self._timeout(function))
         if log.isEnabledFor(logging.DEBUG):
             shown = "" if run.job and run.job.sensitive else described(run.args)
@@ -248,6 +267,18 @@ class Executor:
             "enqueue_time": from_ms(record.enqueued_ms),
             "score": int(run.score),
         }
+
+    def _fields(self, run: Running) -> dict[str, str]:
+        """Return what every line of the log says of the run that it belongs to."""
+        headers = run.record.headers if run.record else {}
+        fields = {
+            "job": run.name,
+            "job_id": run.job_id,
+            "queue": self._writer.queue.removeprefix("almanac:"),
+            "try": str(run.job_try),
+            "trace": trace_of(run.job_id, headers),
+        }
+        return {**fields, "actor": headers["actor"]} if headers.get("actor") else fields
 
     async def after(self, ctx: dict[Any, Any]) -> None:
         """Run arq's after_job_end."""

@@ -1,4 +1,4 @@
-"""`arq … --check`: is any worker of the queue alive?"""
+"""`arq … --check`: is any worker of the queue alive, and does it take jobs?"""
 
 import asyncio
 import gc
@@ -12,6 +12,9 @@ from arq.typing import WorkerSettingsType
 from arq.worker import get_kwargs
 
 from service.queue.backlog import HEALTH as HEALTH
+from service.queue.backlog import backlogs
+from service.queue.consuming import stuck
+from service.queue.presence import workers
 
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
@@ -39,7 +42,10 @@ def memory_mib() -> float:
 
 
 def check_health(settings: WorkerSettingsType) -> int:
-    """Return arq's exit code: 0 when a worker of the queue has said so lately, else 1."""
+    """Return arq's exit code: 0 when a worker of the queue has said so lately, else 1.
+
+    It is 1 too when a worker with a free slot leaves a job that has long been due.
+    """
     known: dict[str, Any] = get_kwargs(settings)
     return asyncio.run(_check(known))
 
@@ -54,6 +60,10 @@ async def _check(known: dict[str, Any]) -> int:
     pattern = known.get("health_check_key") or f"{queue}{HEALTH}*"
     try:
         async for key in redis.scan_iter(match=pattern):
+            (backlog,) = await backlogs(redis, [queue])
+            if (trouble := stuck(backlog, await workers(redis))) is not None:
+                log.warning("%s", trouble)
+                return 1
             log.info("healthy: %s", key.decode())
             return 0
     finally:

@@ -32,9 +32,9 @@ class Running:
     """A claimed job: what the claim said, what was decoded, and how far it is."""
 
     __slots__ = (
-        "args", "body", "crashes", "ended", "function", "given_up", "hard_at", "job", "job_id",
-        "job_try", "kind", "kwargs", "mark", "payload", "record", "renewable_until", "row", "score",
-        "sha", "soft_at", "started_ms", "stop", "task", "token", "want",
+        "args", "body", "crashes", "ended", "ended_ms", "function", "given_up", "hard_at", "job",
+        "job_id", "job_try", "kind", "kwargs", "mark", "payload", "record", "renewable_until",
+        "row", "score", "sha", "soft_at", "started_ms", "stop", "task", "token", "want",
     )  # fmt: skip
 
     def __init__(self, leased: Leased) -> None:
@@ -57,6 +57,8 @@ class Running:
         """Its claim on the row of a durable job."""
         self.task: asyncio.Task[None] | None = None
         self.started_ms = 0
+        self.ended_ms = 0.0
+        """When its code ended; known where there is a meter."""
         self.body = False
         """Whether the job's own code runs."""
         self.ended = False

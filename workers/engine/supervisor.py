@@ -73,8 +73,9 @@ class _Place:
 class Supervisor:
     """Keeps `minimum` to `maximum` processes running until it is told to stop.
 
-    A process that ends is followed by another; before that its session is killed and waited for,
-    and its incarnation released. It knows of a death by waiting for that process, by nothing else.
+    A process that ends is followed by another, but not after exit code 0: somebody told it to stop,
+    or its burst is over. Before that its session is killed and waited for, and its incarnation
+    released. It knows of a death by waiting for that process, by nothing else.
 
     Args:
         start: starts a process.
@@ -82,7 +83,6 @@ class Supervisor:
         maximum: processes that run while jobs wait; by default no more.
         probe: how many jobs wait; needed when maximum is greater.
         release: called with the incarnation of each process that has ended.
-        burst: a process that ends with exit code 0 has no successor.
         pace: how fast.
 
     Raises:
@@ -97,7 +97,6 @@ class Supervisor:
         *,
         probe: Probe | None = None,
         release: Release,
-        burst: bool = False,
         pace: Pace = Pace(),
     ) -> None:
         maximum = minimum if maximum is None else maximum
@@ -108,7 +107,6 @@ class Supervisor:
         self._start = start
         self._probe = probe
         self._release = release
-        self._burst = burst
         self._pace = pace
         self._scaling = Scaling(minimum, maximum, pace.grow, pace.shrink)
         self._places: list[_Place] = []
@@ -170,7 +168,7 @@ class Supervisor:
             while not place.told.is_set():
                 born = time.monotonic()
                 code = await self._live(place)
-                if place.told.is_set() or (self._burst and code == 0):
+                if place.told.is_set() or code == 0:
                     return
                 early = time.monotonic() - born < self._pace.young and code != RECYCLED
                 young = young + 1 if early else 0

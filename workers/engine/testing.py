@@ -9,7 +9,6 @@ async with Steps(WorkerSettings, client) as steps:
 """
 
 import inspect
-import math
 import types
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -175,11 +174,11 @@ class _Turns(Turns):
 
 class _Worker(Worker):
     turns_type: ClassVar[type[Turns]] = _Turns
+    seen: ClassVar[bool] = False  # it is no worker that others may count on
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.steps: list[Step] = []
-        self._last_health_check = math.inf  # it is no worker that others may count on
 
 
 def _known(settings: WorkerSettings) -> Mapping[str, Any]:

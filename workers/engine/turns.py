@@ -8,7 +8,7 @@ import asyncio
 import logging
 import signal
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
@@ -19,6 +19,7 @@ from workers.engine.ending import Ending, Outcome
 from workers.engine.execution import Executor
 from workers.engine.isolation import LOOK_AGAIN, Isolation
 from workers.engine.limits import Answer, Limits
+from workers.engine.meter import METER, Meter
 from workers.engine.outbox import Ended, Outbox
 from workers.engine.running import Running, Stop
 from workers.engine.sentry import isolated
@@ -43,6 +44,8 @@ class Turns:
         self.runs: dict[str, Running] = {}
         self.zombies = 0
         self.started_count = 0
+        self.lease_losses = 0
+        self._meter: Meter | None = worker.ctx.get(METER)
         self.wakes = Wakes(self.wake)
         self.broker = Broker(
             worker.pool.connection_pool,
@@ -65,6 +68,8 @@ class Turns:
         self._idle = asyncio.Event()
         self._idle.set()
         self._isolation = Isolation(self.runs, self.wake)
+        self.listener: Callable[[frozenset[str]], None] = lambda _: None
+        """Told which keys somebody else wrote to; none means that it may be any."""
 
     def use(self, executor: Executor, limits: Limits) -> None:
         """Set what runs the jobs."""
@@ -74,7 +79,7 @@ class Turns:
             self.broker,
             executor,
             written=self._written,
-            dropped=self._forget,
+            dropped=self._lose,
             emptied=self._note_idle,
         )
 
@@ -208,6 +213,8 @@ class Turns:
             else:
                 self._waiting.append(run)
         self._claimed.clear()
+        if not self._worker.allow_pick_jobs:
+            self._release_waiting()
 
     def _start(self, run: Running) -> None:
         self._active += 1
@@ -233,6 +240,8 @@ class Turns:
             self.zombies -= 1
             return
         run.ended = True
+        if self._meter is not None:
+            run.ended_ms = self.broker.clock.now_ms()
         self._active -= 1
         self._worker.tasks.pop(run.job_id, None)
         if self._waiting and self._worker.allow_pick_jobs:
@@ -247,6 +256,8 @@ class Turns:
     def _written(self, ended: Ended) -> None:
         run, end, ctx = ended
         worker = self._worker
+        if self._meter is not None:
+            self._meter.ended(worker.queue_name, run, end)
         if end.outcome is Outcome.SUCCEEDED:
             worker.jobs_complete += 1
         elif end.outcome in (Outcome.RETRIED, Outcome.SNOOZED):
@@ -260,6 +271,11 @@ class Turns:
             self.outbox.later(self._free(run))
         if ctx is not None and worker.after_job_end is not None:
             self.outbox.later(self._executor.after(ctx))
+        self._forget(run)
+
+    def _lose(self, run: Running) -> None:
+        """Forget a run whose outcome Redis did not take: its lease was lost."""
+        self.lease_losses += 1
         self._forget(run)
 
     def _forget(self, run: Running) -> None:
@@ -319,6 +335,7 @@ class Turns:
         if run.ended:
             return
         log.warning("job %s is stopped: %s", run.job_id, why.value)
+        self.lease_losses += why is Stop.LOST
         run.interrupt(why)
 
     def _heard(self, keys: frozenset[str]) -> None:
@@ -326,6 +343,7 @@ class Turns:
             self.outbox.later(self._look_for_marks())
         if keys != {"arq:abort"}:
             self.wakes.hear()
+        self.listener(keys)
 
     async def _look_for_marks(self) -> None:
         ids = list(self.runs)
@@ -348,13 +366,16 @@ class Turns:
         """Wait until nothing runs and all outcomes are written."""
         await self._idle.wait()
 
-    def release_all(self) -> None:
-        """Interrupt every job, to be run elsewhere at once."""
-        self._begin_claimed()
+    def _release_waiting(self) -> None:
+        """Give back what is claimed and not started."""
         while self._waiting:
             run = self._waiting.popleft()
             self._active += 1
             self._end(run, Ending(Outcome.RELEASED, at_ms=int(run.score)), None)
+
+    def release_all(self) -> None:
+        """Interrupt every job, to be run elsewhere at once."""
+        self._begin_claimed()
         for run in self.held_runs():
             run.interrupt(Stop.RELEASED)
 

@@ -26,7 +26,9 @@ from workers.engine.identity import incarnation, process_name
 from workers.engine.leases import LeaseKeeper
 from workers.engine.ledger import LEDGER, Ledger
 from workers.engine.limits import Limits, script_runner
+from workers.engine.meter import Vitals, watch
 from workers.engine.slots import Slots
+from workers.engine.steering import Steering
 from workers.engine.turns import Turns
 from workers.engine.writing import Writer
 
@@ -58,6 +60,8 @@ class Worker(arq.worker.Worker):
 
     __signature__: ClassVar[inspect.Signature]
     turns_type: ClassVar[type[Turns]] = Turns
+    seen: ClassVar[bool] = True
+    """Whether it tells of itself, and can be told what to do."""
 
     def __init__(  # noqa: PLR0913 - arq's style: every setting is an argument
         self,
@@ -110,6 +114,11 @@ class Worker(arq.worker.Worker):
         """Seconds that running jobs get when the worker is told to stop."""
         return self._job_completion_wait
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._quiet.is_set()
+
     def run(self) -> None:
         """Run until told to stop, then shut down; this process is for nothing else."""
         settle_memory()
@@ -131,7 +140,10 @@ class Worker(arq.worker.Worker):
             running=turns.held_runs,
             told=turns.told,
         )
+        steering = Steering(self, turns, keeper)
+        unwatch = watch(self.ctx, lambda: self._vitals(turns, keeper))
         serving = asyncio.create_task(self._serve(turns, keeper))
+        steering.start()
         stopping = asyncio.create_task(self._quiet.wait())
         try:
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -143,7 +155,9 @@ class Worker(arq.worker.Worker):
             for chore in self._chores:
                 await _end(chore)
             await self._drain(turns, serving)
+            await steering.close()
             await keeper.close()
+            unwatch()
             turns.close()
             # arq's workers may run again, as `arq --watch` has them do.
             self.allow_pick_jobs = True
@@ -163,7 +177,7 @@ class Worker(arq.worker.Worker):
         self.cron_jobs = [cron for cron in self.cron_jobs if cron.name not in ticked]
         if self.cron_jobs:  # before the first claim: a burst may be over after it
             await self._tick()
-        self._add_chore(self._beat(turns, keeper))
+        self._add_chore(self._beat(turns))
         self._add_chore(self._tend(turns))
         if self.cron_jobs:
             self._add_chore(self._cron())
@@ -248,15 +262,12 @@ class Worker(arq.worker.Worker):
                 await turns.outbox.flush()
         await _end(serving)
 
-    async def _beat(self, turns: Turns, keeper: LeaseKeeper) -> None:
-        """Tell of our health, and notice when it is time to be replaced."""
+    async def _beat(self, turns: Turns) -> None:
+        """Follow the load, and notice when it is time to be replaced."""
         while True:
             self._recycle_if_due(turns)
             self.slots.adapt(time.monotonic(), lambda: turns.hungry)
             turns.wake()
-            if time.time() - self._last_health_check >= self.health_check_interval:
-                with contextlib.suppress(RedisError, OSError):  # said again next time
-                    await self._tell_health(turns, keeper)
             await asyncio.sleep(_BEAT)
 
     @staticmethod
@@ -268,6 +279,16 @@ class Worker(arq.worker.Worker):
             while offset:
                 offset = await turns.broker.tend(offset)
 
+    def _vitals(self, turns: Turns, keeper: LeaseKeeper) -> Vitals:
+        return Vitals(
+            queue=self.queue_name,
+            running=len(turns.runs),
+            slots=self.slots.open,
+            lag=keeper.lag,
+            round_trips=turns.broker.round_trips,
+            lease_losses=turns.lease_losses,
+        )
+
     def _recycle_if_due(self, turns: Turns) -> None:
         worn = self._recycle_after is not None and turns.started_count >= self._recycle_after
         fat = self._recycle_above is not None and memory_mib() > self._recycle_above
@@ -277,19 +298,6 @@ class Worker(arq.worker.Worker):
             self.recycled = True
             self.allow_pick_jobs = False
             self._quiet.set()
-
-    async def _tell_health(self, turns: Turns, keeper: LeaseKeeper) -> None:
-        self._last_health_check = time.time()
-        queued = await self.pool.zcard(self.queue_name)
-        text = (
-            f"{datetime.now():%b-%d %H:%M:%S} j_complete={self.jobs_complete} "  # noqa: DTZ005 - as arq
-            f"j_failed={self.jobs_failed} j_retried={self.jobs_retried} "
-            f"j_ongoing={len(turns.runs)} queued={queued} slots={self.slots.open} "
-            f"memory_mib={memory_mib():.0f} loop_lag_ms={keeper.lag * 1000:.0f} "
-            f"zombies={turns.zombies}"
-        )
-        expiry = int((self.health_check_interval + 1) * 1000)
-        await self.pool.set(self.health_check_key, text, px=expiry)
 
     async def _cron(self) -> None:
         while True:
@@ -313,6 +321,18 @@ class Worker(arq.worker.Worker):
         following = [cron.next_run for cron in self.cron_jobs if cron.next_run is not None]
         soonest = min(following, default=now + timedelta(seconds=60))
         return max(0.05, (soonest - now).total_seconds() - _CRON_AHEAD)
+
+    def be_quiet(self) -> None:
+        """Claim nothing more; running jobs go on."""
+        self.allow_pick_jobs = False
+        if self.turns is not None:
+            self.turns.wake()  # what was claimed ahead is given back
+
+    def be_loud(self) -> None:
+        """Claim again, unless it stops."""
+        if self.turns is not None and not self.stopping:
+            self.allow_pick_jobs = True
+            self.turns.wakes.feed()
 
     def handle_sig(self, signum: Signals) -> None:
         """Stop: quiet, then wait for running jobs, then release; a second signal releases now."""

@@ -37,7 +37,7 @@ class Writer:
     ) -> None:
         self._serializer = serializer
         self._deserializer = deserializer
-        self._queue = queue
+        self.queue = queue
         self._keep_ms = keep_ms
         self._keep_forever = keep_forever
 
@@ -125,12 +125,12 @@ class Writer:
         started = run.started_ms or finished_ms
         if self._serializer is None:
             return serialize_outcome(
-                record, value, success=success, job_id=run.job_id, queue=self._queue,
+                record, value, success=success, job_id=run.job_id, queue=self.queue,
                 tries=run.job_try, started_ms=started, finished_ms=finished_ms,
             )  # fmt: skip
         written = serialize_result(
             record.function, run.args, run.kwargs, run.job_try, record.enqueued_ms, bool(success),
-            value, started, finished_ms, f"{run.job_id}:{record.function}", self._queue, run.job_id,
+            value, started, finished_ms, f"{run.job_id}:{record.function}", self.queue, run.job_id,
             serializer=self._serializer,
         )  # fmt: skip
         if written is None:

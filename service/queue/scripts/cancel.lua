@@ -7,6 +7,8 @@
 -- Atomic. The keys of a job are made from its id, so one Redis node must hold them all.
 local queue, id, keep = KEYS[1], ARGV[2], ARGV[4]
 local in_progress = 'arq:in-progress:' .. id
+local watched = redis.call('EXISTS', 'almanac:live:watched') == 1
+-- with announce
 local now = ARGV[1]
 if now == '' then
   local time = redis.call('TIME')
@@ -43,4 +45,5 @@ end
 if ARGV[5] ~= '0' then
   redis.pcall('XADD', queue .. ':events', 'MAXLEN', '~', ARGV[5], '*', '', '', id, ARGV[3])
 end
+if watched then announce('cancelled', queue, id, ARGV[3]) end
 return 'cancelled'

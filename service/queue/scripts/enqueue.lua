@@ -10,6 +10,8 @@ local lane, ttl = ARGV[2], ARGV[3]
 local index = lane ~= 'normal' and KEYS[1] .. ':' .. lane
 local behind = lane == 'low' and tonumber(ARGV[4]) or 0
 local jobs = (#ARGV - 4) / 3
+local watched = redis.call('EXISTS', 'almanac:live:watched') == 1
+-- with announce
 local now = ARGV[1]
 if now == '' then
   local time = redis.call('TIME')
@@ -53,6 +55,9 @@ if last > 0 then
   redis.call('MSET', unpack(payloads))
   if ttl ~= '' then
     for n = 1, last, 2 do redis.call('PEXPIRE', payloads[n], ttl) end
+  end
+  for n = 1, watched and last or 0, 2 do
+    announce('queued', KEYS[1], scores[n + 1], payloads[n + 1], '', scores[n])
   end
   if aborts + claims + crashes > 0 then
     local ids = {}

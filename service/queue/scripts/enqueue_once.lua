@@ -10,6 +10,8 @@ local queue, lock = KEYS[1], KEYS[2]
 local lane, behind, mode, period = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local id, start, payload = ARGV[6], ARGV[7], ARGV[8]
 local DAY = 86400000
+local watched = redis.call('EXISTS', 'almanac:live:watched') == 1
+-- with announce
 local now = tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')
@@ -54,4 +56,5 @@ if index then redis.call('ZADD', index, start, id) end
 redis.call('SET', 'arq:job:' .. id, payload)
 redis.call('SET', lock, id, 'PX', lock_for)
 redis.call('ZREM', 'arq:abort', id)
+if watched then announce('queued', queue, id, payload, '', start) end
 return id

@@ -6,6 +6,8 @@
 -- Cost   O(log n) per id with n ids in the queue; call it with at most 100 ids
 -- Atomic per call. The keys of a job are made from its id, so one Redis node must hold them all.
 local queue = KEYS[1]
+local watched = redis.call('EXISTS', 'almanac:live:watched') == 1
+-- with announce
 redis.call('ZCARD', 'arq:abort')
 for _, hash in ipairs({ ':claims', ':crashes' }) do
   redis.call('HLEN', queue .. hash) -- a key of another kind fails here, before the first write
@@ -24,6 +26,10 @@ for n = 3, #ARGV, 2 do
     replies[place] = 1
     ids[#ids + 1] = id
     if ARGV[n + 1] ~= '' then events[#events + 1], events[#events + 2] = id, ARGV[n + 1] end
+    if watched then
+      local text = ARGV[n + 1] ~= '' and ARGV[n + 1] or redis.pcall('GETEX', 'arq:job:' .. id)
+      announce('cancelled', queue, id, text)
+    end
     touched[#touched + 1] = 'arq:in-progress:' .. id
     touched[#touched + 1] = 'purged'
     for _, key in ipairs({ 'arq:in-progress:', 'arq:job:', 'arq:retry:', queue .. ':attempts:' }) do

@@ -7,6 +7,8 @@
 -- Atomic per call. The keys of a job are made from its id, so one Redis node must hold them all.
 --        ZADD comes first: it is the only write that can fail (not a sorted set, out of memory).
 local queue, behind = KEYS[1], tonumber(ARGV[2])
+local watched = redis.call('EXISTS', 'almanac:live:watched') == 1
+-- with announce
 local now = tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')
@@ -36,6 +38,7 @@ for n = 3, #ARGV, 2 do
     redis.call('HDEL', queue .. ':crashes', id)
     redis.call('ZREM', queue .. ':dead', id)
     redis.call('HDEL', queue .. ':dead:jobs', id)
+    if watched then announce('queued', queue, id, payload, '', now) end
     replies[#replies + 1] = 1
   end
 end

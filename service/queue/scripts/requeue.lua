@@ -9,6 +9,8 @@
 local queue, lane, ttl = KEYS[1], ARGV[2], ARGV[3]
 local index = lane ~= 'normal' and queue .. ':' .. lane
 local behind = lane == 'low' and tonumber(ARGV[4]) or 0
+local watched = redis.call('EXISTS', 'almanac:live:watched') == 1
+-- with announce
 local now = ARGV[1]
 if now == '' then
   local time = redis.call('TIME')
@@ -40,6 +42,7 @@ for n = 1, (#ARGV - 4) / 3 do
     end
     ids[#ids + 1] = id
     replies[n] = 1
+    if watched then announce('queued', queue, id, payload, '', start) end
   end
 end
 if #ids > 0 then

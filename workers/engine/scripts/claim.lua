@@ -2,7 +2,8 @@
 -- KEYS   1 the queue: sorted set of job ids, score = Unix ms from which a job is visible
 -- ARGV   now in Unix ms ('': the server's clock), incarnation, number of this call, jobs wanted,
 --        lease in ms, Unix ms at which the caller expects this to run ('': unknown), ids to pass
---        over, 1 if the caller runs nothing else, crashes after which a job is dead
+--        over, 1 if the caller runs nothing else, crashes after which a job is dead, name of the
+--        worker
 -- Reply  {status, now in us, when the next job is due in ms ('': none), jobs held back because they
 --        must run alone, ids to pass over next time, then for each job: id, score, payload (nil:
 --        expired), '' or what few have: tries|time of its abort mark ('' none, 0 score 1)|crashes|
@@ -26,6 +27,7 @@ local AFTER = EARLY + 1 -- ms: visible only when the lease has ended, also to a 
 local high, low = queue .. ':high', queue .. ':low'
 local claims, crashes_key = queue .. ':claims', queue .. ':crashes'
 local answer_key = queue .. ':call:' .. incarnation .. ':claim'
+-- with announce
 
 local now_us
 if ARGV[1] == '' then
@@ -123,6 +125,7 @@ local function lease_one(id, score, left, crashes)
   end
   if left and string.sub(left, -6) ~= ':alone' then
     crashes = call('HINCRBY', crashes_key, id, 1)
+    redis.pcall('HINCRBY', queue .. ':counts', 'crashed', 1) -- no reason to claim nothing
   end
   local kind = ''
   if crashes >= most_crashes and left and string.sub(left, -8) == ':started' then
@@ -216,6 +219,12 @@ if #taken > 0 then
   if has_low then call('ZADD', low, 'XX', unpack(raised)) end
   for i, id in ipairs(taken) do -- the next claim must know it too, should this worker die
     if scores[i] == '1' then call('ZADD', 'arq:abort', 'NX', now, id) end
+  end
+  local watched = redis.pcall('GETEX', 'almanac:live:watched') -- not tracked: it wakes no worker
+  for i, id in ipairs(watched and taken or {}) do
+    if kinds[i] ~= 'crashed' and scores[i] ~= '1' then -- these end without a start
+      announce('started', queue, id, value('arq:job:' .. id), ARGV[10])
+    end
   end
   call('SET', answer_key,
     number .. ' ' .. cmsgpack.pack({ taken, scores, kinds, crash_counts }), 'PX', 60000)

@@ -25,6 +25,8 @@ local high, low = queue .. ':high', queue .. ':low'
 local answer_key = queue .. ':call:' .. incarnation .. ':finish:' .. number % CALLS
 local ENDS = { succeeded = true, failed = true, cancelled = true, dead = true }
 local AGAIN = { retried = true, snoozed = true, released = true }
+local watched = redis.pcall('GETEX', 'almanac:live:watched') -- not tracked: it wakes no worker
+-- with announce
 
 local now = tonumber(ARGV[1])
 if not now then
@@ -166,6 +168,10 @@ for n = 1, jobs do
     counts[outcome] = (counts[outcome] or 0) + 1
     local event = short and (short == 'plain' and ARGV[at + 3] or '') or ARGV[at + 10]
     if event ~= '' then events[#events + 1], events[#events + 2] = ids[n], event end
+    if watched then
+      local text = event ~= '' and event or pcall_redis('GETEX', 'arq:job:' .. ids[n])
+      announce(outcome, queue, ids[n], text, worker, AGAIN[outcome] and ARGV[at + 3])
+    end
   elseif code == 0 then
     counts.stale = (counts.stale or 0) + 1
   end
