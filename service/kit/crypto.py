@@ -53,6 +53,11 @@ class Keyring:
         """Ids of all keys that can decrypt here."""
         return frozenset(self._ciphers)
 
+    @property
+    def current_id(self) -> bytes:
+        """Id of the key that encrypts."""
+        return self._current
+
     def encrypt(self, plaintext: bytes, *, context: str) -> bytes:
         """Encrypt for one place; `context` (say, table and row id) must be given again to read."""
         header, nonce = VERSION + self._current, os.urandom(12)
@@ -76,3 +81,9 @@ class Keyring:
             return cipher.decrypt(nonce, ciphertext, header + context.encode())
         except InvalidTag:
             raise CannotDecrypt(f"The secret of {context} was changed or moved") from None
+
+    def renewed(self, token: bytes, *, context: str) -> bytes:
+        """Return the same secret encrypted with the present key; raises as `decrypt`."""
+        if token[KEY_ID] == self._current:
+            return token
+        return self.encrypt(self.decrypt(token, context=context), context=context)

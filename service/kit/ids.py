@@ -2,8 +2,10 @@
 
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TICKS_PER_MILLISECOND = 4096
 
 
@@ -35,6 +37,12 @@ def uuid7() -> UUID:
 def uuid7_at(milliseconds: int) -> UUID:
     """Make the id of what happened at this Unix time; ids of one millisecond are in no order."""
     return _assemble(milliseconds, 0)
+
+
+def first_at(moment: datetime) -> UUID:
+    """Return a bound: the ids of this instant and later ones are greater, earlier ones less."""
+    milliseconds = -((EPOCH - moment) // timedelta(milliseconds=1))
+    return UUID(int=max(0, milliseconds) << 80)
 
 
 def milliseconds_of(row_id: UUID) -> int:

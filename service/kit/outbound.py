@@ -12,6 +12,7 @@ import json
 import ssl
 import zlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
@@ -20,6 +21,7 @@ import httpcore
 import httpx
 
 from service.errors import AlmanacError
+from service.kit import tracing
 from service.kit.addresses import AllowedPrivateHosts
 from service.kit.guarded_network import GuardedNetwork, OutboundRefused, Resolve, system_resolver
 from service.kit.urls import url_problem
@@ -187,7 +189,11 @@ class Outbound:
         try:
             async with asyncio.timeout(deadline):
                 pool = self._fresh if fresh else self._reusing
-                return await _exchange(pool, request, trace, max_answer)
+                with _recorded(request) as span:
+                    answer = await _exchange(pool, request, trace, max_answer)
+                    if span is not None:
+                        span.note({"http.response.status_code": answer.status})
+                return answer
         except (TimeoutError, *_HTTPCORE_ERRORS) as error:
             timed_out = isinstance(error, TimeoutError)
             text = f"no whole answer within {deadline:g} s" if timed_out else _describe(error)
@@ -208,6 +214,11 @@ class Outbound:
                 return answer
             url = _joined(url, location)
         raise OutboundRefused(f"There were more than {MAX_REDIRECTS} redirects.")
+
+
+def _recorded(request: httpx.Request) -> AbstractContextManager[tracing.Span | None]:
+    url = request.url
+    return tracing.outgoing(request.method, url.host, url.port, url.path)
 
 
 def _parse(url: str) -> httpx.URL:

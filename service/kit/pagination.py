@@ -1,7 +1,6 @@
 """Cursor pagination over uuid7 ids, newest first: stable while rows are added."""
 
 import base64
-import binascii
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -31,7 +30,7 @@ class Rows(Generic[T]):
 
 def encode_cursor(last: UUID) -> str:
     """Return an opaque cursor that continues after the row with this id."""
-    return base64.urlsafe_b64encode(last.bytes).decode().rstrip("=")
+    return pack(last.bytes)
 
 
 def decode_cursor(cursor: str) -> UUID:
@@ -41,7 +40,23 @@ def decode_cursor(cursor: str) -> UUID:
         InvalidInput: it is not a cursor that `encode_cursor` made.
     """
     try:
-        return UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError):
-        problem = Problem("cursor", "is not a cursor of this list; leave it out to start anew")
-        raise InvalidInput([problem]) from None
+        return UUID(bytes=unpack(cursor))
+    except ValueError:
+        raise no_cursor() from None
+
+
+def pack(content: bytes) -> str:
+    """Return bytes as the text of a cursor."""
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def unpack(cursor: str) -> bytes:
+    """Return what `pack` was given; raise ValueError when it has not made this."""
+    padded = cursor + "=" * (-len(cursor) % 4)
+    return base64.b64decode(padded, altchars=b"-_", validate=True)
+
+
+def no_cursor() -> InvalidInput:
+    """Return the refusal of what is no cursor."""
+    message = "is not a cursor of this list; leave it out to start anew"
+    return InvalidInput([Problem("cursor", message)])

@@ -1,0 +1,1 @@
+"""What logs and traces say of requests and jobs, and what they must not say."""
