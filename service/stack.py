@@ -17,6 +17,7 @@ from typing import Self
 
 import httpx
 
+from service.commands.worker import release_leases
 from service.config import Settings
 from service.db import migrate
 from service.embedded import EmbeddedServers
@@ -24,7 +25,6 @@ from service.errors import ConfigurationError, Unavailable
 from service.kit import children
 from service.queue import queue_key
 from service.runtime import database_url
-from service.worker_command import release_leases
 
 PROCESSES: Mapping[str, tuple[str, ...]] = {
     "api": ("api",),
@@ -215,10 +215,9 @@ def _answers(url: str) -> bool:
         return False
 
 
-def write_first_key(home: Path, key: str) -> Path:
-    """Keep the first key in a file that only we can read, where there is no terminal to show it."""
-    path = home / "first-key"
+def write_secret(path: Path, secret: str) -> Path:
+    """Keep a secret in a file that only we can read, where there is no terminal to show it."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.write(key + "\n")
+        file.write(secret + "\n")
     return path

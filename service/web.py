@@ -6,14 +6,19 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, Field
 
 from service.access import actions as access
+from service.access import session_actions
+from service.access.audit import ADDRESS
 from service.access.caller import Caller, Scope
+from service.access.cookies import COOKIE, refuse_forged
 from service.db.session import UnitOfWork
 from service.errors import Conflict, Unauthenticated
+from service.kit.context import LOG_FIELDS, set_to
 from service.kit.pagination import DEFAULT_LIMIT, MAX_LIMIT, Page, decode_cursor
+from service.queue.headers import HEADERS
 from service.runtime import Runtime
 from service.schema import Reply
 
@@ -41,8 +46,8 @@ def _problem(description: str) -> dict[str, Any]:
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    401: _problem("No valid API key"),
-    403: _problem("The key lacks the scope"),
+    401: _problem("No valid API key or session"),
+    403: _problem("The scope is missing, or the CSRF token of a session"),
     404: _problem("Not found, or somebody else's"),
     409: _problem("The present state does not allow it"),
     413: _problem("The body is too large"),
@@ -70,17 +75,38 @@ async def unit_of_work(runtime: Opened) -> AsyncIterator[UnitOfWork]:
 Uow = Annotated[UnitOfWork, Depends(unit_of_work, scope="function")]
 
 _bearer = HTTPBearer(auto_error=False, description="An API key: `almanac keys create`")
+_cookie = APIKeyCookie(
+    name=COOKIE,
+    auto_error=False,
+    description="A session: `POST /v1/session`. Requests that are no GET need `X-CSRF-Token` too",
+)
 
 
 async def authenticated(
+    request: Request,
     runtime: Opened,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Caller:
-    """Return who sent the request."""
-    if credentials is None:
+    cookie: Annotated[str | None, Depends(_cookie)],
+) -> AsyncIterator[Caller]:
+    """Say who sent the request: to the route, its jobs, its log lines and the audit log."""
+    if credentials is None and cookie is None:
         raise Unauthenticated
+    request.state.login = None
     async with runtime.unit_of_work() as uow:
-        return await access.authenticate(uow.session, credentials.credentials)
+        if credentials is not None:
+            caller = await access.authenticate(uow.session, credentials.credentials)
+        else:
+            assert cookie is not None
+            idle = runtime.settings.session_idle
+            caller, request.state.login = await session_actions.resume(uow.session, cookie, idle)
+            refuse_forged(request, runtime.settings.base_url, cookie)
+    request.state.actor = caller.actor
+    with (
+        set_to(HEADERS, {**HEADERS.get(), "actor": caller.actor}),
+        set_to(LOG_FIELDS, {**LOG_FIELDS.get(), "actor": caller.actor}),
+        set_to(ADDRESS, request.client.host if request.client else None),
+    ):
+        yield caller
 
 
 def _needs(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
@@ -91,6 +117,8 @@ def _needs(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
     return check
 
 
+Anybody = Annotated[Caller, Depends(authenticated)]
+"""Who is known, whatever they may do."""
 PostsReader = Annotated[Caller, Depends(_needs(Scope.POSTS_READ))]
 PostsWriter = Annotated[Caller, Depends(_needs(Scope.POSTS_WRITE))]
 ContentReader = Annotated[Caller, Depends(_needs(Scope.CONTENT_READ))]
@@ -98,6 +126,7 @@ ContentWriter = Annotated[Caller, Depends(_needs(Scope.CONTENT_WRITE))]
 SettingsWriter = Annotated[Caller, Depends(_needs(Scope.SETTINGS_WRITE))]
 JobsReader = Annotated[Caller, Depends(_needs(Scope.JOBS_READ))]
 JobsOperator = Annotated[Caller, Depends(_needs(Scope.JOBS_OPERATE))]
+Admin = Annotated[Caller, Depends(_needs(Scope.ADMIN))]
 
 
 def get_page(
@@ -151,7 +180,7 @@ class Once:
 async def once(
     request: Request,
     uow: Uow,
-    caller: Annotated[Caller, Depends(authenticated)],
+    caller: Anybody,
     idempotency_key: Annotated[
         str | None,
         Header(

@@ -20,14 +20,18 @@ from service.webhooks import queries as webhooks
 
 def seal(keyring: Keyring, account_id: UUID, what: str, value: Mapping[str, object]) -> bytes:
     """Encrypt an account's `credentials` or `session`, bound to its place."""
-    return keyring.encrypt(msgspec.json.encode(value), context=f"accounts/{account_id}/{what}")
+    return keyring.encrypt(msgspec.json.encode(value), context=_place(account_id, what))
 
 
 def unseal(keyring: Keyring, account_id: UUID, what: str, token: bytes) -> dict[str, Any]:
     """Decrypt what `seal` encrypted."""
-    opened = keyring.decrypt(token, context=f"accounts/{account_id}/{what}")
+    opened = keyring.decrypt(token, context=_place(account_id, what))
     value: dict[str, Any] = msgspec.json.decode(opened)
     return value
+
+
+def _place(account_id: UUID, what: str) -> str:
+    return f"accounts/{account_id}/{what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +92,19 @@ async def check_keys(session: AsyncSession, keyring: Keyring) -> None:
             f"Credentials or webhook secrets are encrypted with key {ids}, which SECRET_KEY and "
             "SECRET_KEY_OLD do not hold: add the earlier secret to SECRET_KEY_OLD"
         )
+
+
+async def reseal(session: AsyncSession, keyring: Keyring) -> int:
+    """Encrypt secrets of some accounts with the present key; return of how many, 0 at the end.
+
+    Raises:
+        CannotDecrypt: the settings lack the key of one.
+    """
+    accounts = await queries.sealed_otherwise(session, keyring.current_id)
+    for account in accounts:
+        place = _place(account.id, "credentials")
+        account.credentials = keyring.renewed(account.credentials, context=place)
+        place = _place(account.id, "session")
+        account.session = keyring.renewed(account.session, context=place)
+    await session.flush()
+    return len(accounts)

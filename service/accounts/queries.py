@@ -3,13 +3,16 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from service.access.caller import Caller
 from service.accounts.models import Account as Account  # what the queries return
 from service.accounts.models import AccountState as AccountState
 from service.kit.pagination import Page, Rows, encode_cursor
+
+RESEALED_AT_ONCE = 100
 
 
 def _visible(caller: Caller) -> Select[Account]:
@@ -74,5 +77,23 @@ async def local_account(session: AsyncSession, handle: str) -> Account | None:
 
 async def key_ids(session: AsyncSession) -> set[bytes]:
     """Return the ids of all keys that credentials are encrypted with."""
-    found = await session.scalars(select(func.substr(Account.credentials, 2, 4)).distinct())
+    found = await session.scalars(select(_key_id(Account.credentials)).distinct())
     return set(found)
+
+
+async def sealed_otherwise(session: AsyncSession, key_id: bytes) -> Sequence[Account]:
+    """Return some accounts with a secret that another key encrypted, locked."""
+    found = await session.scalars(
+        select(Account)
+        .where(
+            or_(_key_id(Account.credentials) != key_id, _key_id(Account.session) != key_id),
+        )
+        .order_by(Account.id)
+        .limit(RESEALED_AT_ONCE)
+        .with_for_update()
+    )
+    return found.all()
+
+
+def _key_id(column: InstrumentedAttribute[bytes]) -> ColumnElement[bytes]:
+    return func.substr(column, 2, 4)

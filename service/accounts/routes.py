@@ -7,6 +7,7 @@ import msgspec
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
+from service.access.audit import note
 from service.accounts import actions, queries, schemas
 from service.accounts.models import Account
 from service.errors import InvalidInput, NotFound, Problem
@@ -61,6 +62,8 @@ async def connect_account(
     """Connect an account; connecting the same one again renews its credentials."""
     account = await actions.connect(uow.session, caller, runtime.keyring, connected)
     await posts.release_held(uow, account.id)
+    about = {"platform": account.platform, "handle": account.handle}
+    await note(uow.session, caller.actor, "accounts.connect", f"account:{account.id}", **about)
     return await once.reply(schemas.AccountOut.model_validate(account))
 
 

@@ -48,6 +48,10 @@ class DurableJob(Base):
     __tablename__ = "durable_jobs"
     __table_args__ = (
         Index("ix_durable_jobs_open", "look_at", postgresql_where=text(f"state IN {OPEN}")),
+        Index("ix_durable_jobs_due", "due_at", "id", postgresql_where=text(f"state IN {OPEN}")),
+        Index(
+            "ix_durable_jobs_failed", "finished_at", "id", postgresql_where=text("state = 'failed'")
+        ),
         Index("ix_durable_jobs_name_state", "name", "state"),
         Index("ix_durable_jobs_finished_at", "finished_at"),
     )
@@ -315,11 +319,11 @@ def close(job_id: str, version: int, values: dict[str, Any]) -> Executable:
 
 
 def reopen(job_id: str, version: int, payload: bytes) -> Executable:
-    """Return the UPDATE that lets a failed row run again, as this version, its next."""
+    """Return the UPDATE that lets a row that failed or was cancelled run again, as this version."""
     row = DurableJob
     return (
         update(row)
-        .where(row.id == job_id, row.version == version - 1, row.state == "failed")
+        .where(row.id == job_id, row.version == version - 1, row.state.in_(("failed", "cancelled")))
         .values(
             version=version,
             payload=payload,

@@ -7,11 +7,13 @@ import asyncio
 import time
 import types
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, Self, TypeVar
 
 from sqlalchemy import Executable, Row, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from service.db import outbox
 
@@ -49,6 +51,7 @@ class Database:
         options: dict[str, Any] = {
             "pool_size": 2 * pool_size,
             "max_overflow": 0,
+            "hide_parameters": True,  # errors would quote them
             "connect_args": {"server_settings": {"application_name": name, "jit": "off"}},
         }
         # A transaction cannot be repeated, so its connection is tried first; `execute` repeats.
@@ -101,6 +104,15 @@ class Database:
                     await asyncio.wait([working], timeout=CANCEL_AGAIN)
                 await connection.invalidate()  # its end gives the lock back
 
+    def connections(self) -> dict[str, tuple[int, int]]:
+        """Return how many connections are busy and idle: for transactions, for statements."""
+        pools = {"transactions": self._sessions.pool, "statements": self._statements.pool}
+        return {
+            kind: (pool.checkedout(), pool.checkedin())
+            for kind, pool in pools.items()
+            if isinstance(pool, QueuePool)
+        }
+
     async def close(self) -> None:
         """Close all connections."""
         await self._sessions.dispose()
@@ -128,6 +140,10 @@ class Sender(Protocol[P]):
 
     def prepare(self, calls: Sequence[Any]) -> P:
         """Write calls down; an error it raises rolls the transaction back."""
+        ...
+
+    def sending(self, calls: Sequence[Any]) -> AbstractContextManager[None]:
+        """Surround what is done for these calls, from `prepare` to `send`."""
         ...
 
     async def send(self, prepared: P, new_rows: Collection[str]) -> None:
@@ -171,14 +187,21 @@ class UnitOfWork:
         error: BaseException | None,
         traceback: types.TracebackType | None,
     ) -> None:
-        async with self.session:
-            if error is not None:
+        if error is not None:
+            async with self.session:
                 await self.session.rollback()
-                return
-            prepared = self._sender.prepare(self._calls) if self._calls else None
+        elif self._calls:
+            with self._sender.sending(self._calls):
+                await self._commit_and_send()
+        else:
+            async with self.session:
+                await self.session.commit()
+
+    async def _commit_and_send(self) -> None:
+        async with self.session:
+            prepared = self._sender.prepare(self._calls)
             new_rows: Collection[str] = ()
-            if prepared is not None and prepared.rows:
+            if prepared.rows:
                 new_rows = await outbox.add(self.session, prepared.rows)
             await self.session.commit()
-        if prepared is not None:
-            await self._sender.send(prepared, new_rows)
+        await self._sender.send(prepared, new_rows)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, UploadFile
 
+from service.access.audit import note
 from service.errors import NotFound
 from service.media import actions, queries, schemas
 from service.media.storage import StoredFile, store
@@ -33,6 +34,7 @@ async def upload(
     """Upload an image. Its type is judged by its content; the same file again keeps its id."""
     name = (file.filename or "upload").replace("\x00", "")[:MAX_FILENAME]
     row = await actions.add(uow.session, caller, stored_file, name)
+    await note(uow.session, caller.actor, "media.upload", f"media:{row.id}")
     return schemas.MediaOut.model_validate(row)
 
 

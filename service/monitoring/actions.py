@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service.access import actions as access
 from service.db import outbox
 from service.kit.clock import now
-from service.monitoring import history_queries
+from service.monitoring import alert_queries, history_queries
 from service.queue import JobState
 
 DONE = (JobState.SUCCEEDED, JobState.CANCELLED)
@@ -20,17 +20,19 @@ async def clean(
     history_retention_failed: timedelta,
     reply_retention: timedelta,
 ) -> dict[str, int]:
-    """Delete runs, rows of durable jobs and replies past their retention; return how many.
+    """Delete what is past its retention, and logins that have ended; return how many of each.
 
     Args:
         session: deletes them.
         history_retention: of runs and rows that succeeded or were cancelled.
-        history_retention_failed: of runs that failed, for good or to be tried again.
+        history_retention_failed: of runs that failed, for good or to be tried again, and of
+            resolved alerts.
         reply_retention: of remembered replies.
     """
     moment = now()
     done, wrong = moment - history_retention, moment - history_retention_failed
     replies = await access.forget_replies(session, moment - reply_retention)
+    sessions = await access.forget_sessions(session)
     first_kept = min(done, wrong).date()
     runs = await history_queries.delete_runs(session, first_kept, done, DONE)
     runs += await history_queries.delete_runs(session, first_kept, wrong, WRONG)
@@ -39,4 +41,11 @@ async def clean(
         if day < first_kept:
             runs += await history_queries.drop_day(session, day)
     rows = await outbox.forget(session, done)
-    return {"job_runs": runs, "durable_jobs": rows, "replies": replies}
+    alerts = await alert_queries.forget(session, wrong)
+    return {
+        "job_runs": runs,
+        "durable_jobs": rows,
+        "alerts": alerts,
+        "replies": replies,
+        "sessions": sessions,
+    }

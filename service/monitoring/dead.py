@@ -4,9 +4,6 @@ Redis keeps what PostgreSQL could not take: jobs of an unknown function, unreada
 those that died while PostgreSQL was away.
 """
 
-import base64
-import binascii
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -18,19 +15,18 @@ from service import queue
 from service.access.caller import Caller
 from service.db.outbox import DurableJob
 from service.errors import InvalidInput, Problem
+from service.kit.pagination import no_cursor, pack, unpack
 from service.monitoring import dead_queries as queries
-from service.monitoring import models, rows
+from service.monitoring import models
 from service.monitoring.dead_queries import Position, Wanted
 from service.monitoring.queues import queue_keys
 from service.monitoring.schemas import DeadList, DeadOut, DeadSelection, JobError
-from service.queue import DeadFilter, DeadJob, JobState, JobView, Replayed
+from service.monitoring.visibility import sees
+from service.queue import DeadFilter, DeadJob, JobState, JobView
 from service.queue.dead import read_dead
-from service.queue.entries import AT_ONCE, Batch, Entry
 from service.queue.instants import to_ms
-from service.queue.owners import owner_of
 from service.runtime import Runtime
 
-PAGE = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -65,11 +61,14 @@ def read(row: models.DeadJob, *, unmask: bool) -> DeadJob:
     return read_dead(row.queue, kept, unmask=unmask)
 
 
-async def page(runtime: Runtime, wanted: Wanted, limit: int, cursor: str | None) -> DeadList:
+async def page(
+    runtime: Runtime, caller: Caller, wanted: Wanted, limit: int, cursor: str | None
+) -> DeadList:
     """Return dead jobs, the latest first.
 
     Args:
         runtime: where they are.
+        caller: for whom they exist.
         wanted: which of them; its ids do not matter here.
         limit: at most so many.
         cursor: of the page before, or None.
@@ -79,9 +78,9 @@ async def page(runtime: Runtime, wanted: Wanted, limit: int, cursor: str | None)
     keys = queue_keys(wanted.queue)
     before = _position(cursor) if cursor else None
     async with runtime.unit_of_work() as uow:
-        failed = await queries.failed_rows(uow.session, wanted, before, limit + 1)
-        others = await queries.dead_jobs(uow.session, wanted, before, limit + 1)
-    in_redis = [await _in_redis(runtime, key, wanted, before, limit + 1) for key in keys]
+        failed = await queries.failed_rows(uow.session, caller, wanted, before, limit + 1)
+        others = await queries.dead_jobs(uow.session, caller, wanted, before, limit + 1)
+    in_redis = [await _in_redis(runtime, caller, key, wanted, before, limit + 1) for key in keys]
     found = [*map(_of_row, failed), *map(_of_other, others), *chain.from_iterable(in_redis)]
     found.sort(key=lambda each: each.position, reverse=True)
     items = found[:limit]
@@ -92,80 +91,13 @@ async def page(runtime: Runtime, wanted: Wanted, limit: int, cursor: str | None)
     )
 
 
-async def replay(runtime: Runtime, caller: Caller, wanted: Wanted) -> Replayed:
-    """Let dead jobs run again, those that belong to something by what they belong to.
-
-    Raises redis-py's errors when the queue is away; rows are replayed all the same.
-    """
-    done = left = 0
-    async for failed in _failed(runtime, wanted):
-        for row in failed:
-            again = await rows.replay(runtime, row)
-            done, left = done + again, left + (not again)
-    before: Position | None = None
-    while True:
-        async with runtime.unit_of_work() as uow:
-            kept = await queries.dead_jobs(uow.session, wanted, before, PAGE, lock=True)
-            gone = await _send(runtime, caller, kept)
-            await queries.forget(uow.session, gone)
-        done, left = done + len(gone), left + len(kept) - len(gone)
-        if len(kept) < PAGE:
-            break
-        before = Position(kept[-1].died_at, kept[-1].id)
-    for key in queue_keys(wanted.queue):
-        resolve = runtime.owners(caller)
-        some = await queue.replay(runtime.queue, key, _filter(wanted), resolve=resolve)
-        done, left = done + some.replayed, left + some.left
-    return Replayed(done, left)
-
-
-async def discard(runtime: Runtime, wanted: Wanted) -> int:
-    """Forget dead jobs, and rows of durable jobs that failed; return how many."""
-    discarded = 0
-    async for failed in _failed(runtime, wanted):
-        async with runtime.unit_of_work() as uow:
-            discarded += await queries.forget_rows(uow.session, [row.id for row in failed])
-    while True:
-        async with runtime.unit_of_work() as uow:
-            kept = await queries.dead_jobs(uow.session, wanted, None, PAGE, lock=True)
-            await queries.forget(uow.session, [row.id for row in kept])
-        discarded += len(kept)
-        if len(kept) < PAGE:
-            break
-    for key in queue_keys(wanted.queue):
-        discarded += await queue.discard(runtime.queue, key, _filter(wanted))
-    return discarded
-
-
-async def _failed(runtime: Runtime, wanted: Wanted) -> AsyncIterator[Sequence[DurableJob]]:
-    """Yield the rows that match, in pages."""
-    before: Position | None = None
-    while True:
-        async with runtime.unit_of_work() as uow:
-            found = await queries.failed_rows(uow.session, wanted, before, PAGE)
-        if not found:
-            return
-        before = _of_row(found[-1]).position
-        yield found
-
-
-async def _send(runtime: Runtime, caller: Caller, kept: Sequence[models.DeadJob]) -> list[str]:
-    """Send jobs again; return the ids of those that will run."""
-    gone, entries = [], []
-    for row in kept:
-        job = read(row, unmask=True)
-        owner = owner_of(job.view.function, job.headers, runtime.owners(caller))
-        if owner is None:
-            batch = msgspec.convert((row.queue, row.lane), Batch)
-            entries.append(Entry(batch, row.id, AT_ONCE, row.payload, named=True))
-        elif await owner.replay(runtime.queue, job.view):
-            gone.append(row.id)
-    queued = await runtime.queue.requeue(entries)
-    return gone + [entry.job_id for entry, sent in zip(entries, queued, strict=True) if sent]
-
-
-async def _in_redis(
-    runtime: Runtime, key: str, wanted: Wanted, before: Position | None, limit: int
+async def _in_redis(  # noqa: PLR0913, PLR0917 - where, for whom, which
+    runtime: Runtime,
+    caller: Caller,
+    key: str,
+    wanted: Wanted,
+    before: Position | None,
+    limit: int,
 ) -> list[_Found]:
     """Return dead jobs of one queue that Redis keeps, the latest first."""
     found: list[_Found] = []
@@ -176,8 +108,9 @@ async def _in_redis(
             break
         last = jobs[-1]
         some = (_Found(job, "redis", job.died_at, _last_error(job)) for job in jobs)
-        matching = (each for each in some if _filter(wanted).matches(each.job))
-        found += [each for each in matching if before is None or each.position < before]
+        matching = (each for each in some if redis_filter(wanted).matches(each.job))
+        seen = (each for each in matching if visible(caller, each.job))
+        found += [each for each in seen if before is None or each.position < before]
     return found
 
 
@@ -187,8 +120,20 @@ def _marker(key: str, position: Position) -> DeadJob:
     return DeadJob(view, position.died_at, (), {}, b"")
 
 
-def _filter(wanted: Wanted) -> DeadFilter:
+def redis_filter(wanted: Wanted) -> DeadFilter:
+    """Return which dead jobs are meant, as Redis is asked for them."""
     return DeadFilter(ids=wanted.ids, function=wanted.name, error=wanted.error)
+
+
+def visible(caller: Caller, job: DeadJob) -> bool:
+    """Whether a dead job exists for a caller."""
+    return sees(caller, job.headers.get("actor"), job.view.function)
+
+
+def position_of(row: DurableJob) -> Position:
+    """Return where a page goes on behind the row of a job that failed."""
+    assert row.finished_at is not None, "a failed row has ended"
+    return Position(row.finished_at, row.id)
 
 
 def _of_row(row: DurableJob) -> _Found:
@@ -223,19 +168,19 @@ def _show(found: _Found) -> DeadOut:
         died_at=found.died_at,
         error=found.error,
         kept=found.kept,
+        actor=found.job.headers.get("actor"),
     )
 
 
 def _cursor(last: Position) -> str:
     text = f"{(last.died_at - _EPOCH) // _MICROSECOND}:{last.job_id}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return pack(text.encode())
 
 
 def _position(cursor: str) -> Position:
     try:
-        text = base64.b64decode(cursor + "==", altchars=b"-_", validate=True).decode()
+        text = unpack(cursor).decode()
         microseconds, _, job_id = text.replace("\x00", "").partition(":")
         return Position(_EPOCH + int(microseconds) * _MICROSECOND, job_id)
-    except (binascii.Error, ValueError, OverflowError):
-        problem = Problem("cursor", "is not a cursor of this list; leave it out to start anew")
-        raise InvalidInput([problem]) from None
+    except (ValueError, OverflowError):
+        raise no_cursor() from None

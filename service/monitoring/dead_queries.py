@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Executable, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Executable, delete, func, literal_column, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from service.access.caller import Caller
 from service.db.outbox import DurableJob
 from service.monitoring.models import DeadJob
+from service.monitoring.visibility_queries import seen_by
 from service.queue import JobState, queue_key
 
 
@@ -45,8 +47,9 @@ async def dead_job(session: AsyncSession, job_id: str) -> DeadJob | None:
     return await session.get(DeadJob, job_id)
 
 
-async def dead_jobs(
+async def dead_jobs(  # noqa: PLR0913 - for whom, which, how
     session: AsyncSession,
+    caller: Caller,
     wanted: Wanted,
     before: Position | None,
     limit: int,
@@ -57,6 +60,7 @@ async def dead_jobs(
 
     Args:
         session: reads them.
+        caller: for whom they exist.
         wanted: which.
         before: where the page before ended.
         limit: at most so many.
@@ -64,6 +68,7 @@ async def dead_jobs(
     """
     row = DeadJob
     given = [
+        seen_by(caller, row.actor, row.name),
         *_equal((row.name, wanted.name), (row.queue, _key(wanted))),
         *([row.id.in_(wanted.ids)] if wanted.ids is not None else []),
         *([tuple_(row.died_at, row.id) < before] if before else []),
@@ -78,12 +83,13 @@ async def dead_jobs(
 
 
 async def failed_rows(
-    session: AsyncSession, wanted: Wanted, before: Position | None, limit: int
+    session: AsyncSession, caller: Caller, wanted: Wanted, before: Position | None, limit: int
 ) -> Sequence[DurableJob]:
     """Return durable jobs that failed, as `dead_jobs` returns the others."""
     row = DurableJob
     given = [
-        row.state == JobState.FAILED,
+        row.state == literal_column("'failed'"),  # as in the condition of the index
+        seen_by(caller, row.actor, row.name),
         *_equal((row.name, wanted.name), (row.queue, _key(wanted))),
         *([row.id.in_(wanted.ids)] if wanted.ids is not None else []),
         *([tuple_(row.finished_at, row.id) < before] if before else []),

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from service.access.caller import Caller
 from service.errors import InvalidInput, Problem
-from service.kit.pagination import Page
+from service.kit.pagination import Page, encode_cursor
 from service.monitoring import history_queries as queries
 from service.monitoring.history_queries import Search
 from service.monitoring.models import JobRun
@@ -53,12 +54,14 @@ def _meanings(value: str) -> list[Any]:
     return [value] if beyond else [value, number]
 
 
-async def search(session: AsyncSession, wanted: Search, page: Page) -> RunList:
-    """Return a page of the runs that match, newest first."""
-    rows = await queries.search(session, wanted, page)
+async def search(session: AsyncSession, caller: Caller, wanted: Search, page: Page) -> RunList:
+    """Return a page of the runs that match and exist for the caller, newest first."""
+    found = await queries.search(session, caller, wanted, page)
+    last = found.last
     return RunList(
-        items=[_shown(run) for run in rows.items],
-        next_cursor=rows.next_cursor,
+        items=[_shown(run) for run in found.items],
+        next_cursor=encode_cursor(last.id) if last else None,
+        searched_to=last.finished_at if last and found.gave_up else None,
         lost=await queries.lost_events(session),
     )
 
@@ -78,6 +81,7 @@ def job_of(runs: Sequence[JobRun]) -> JobOut:
         state=last.state,
         arguments=_arguments(last),
         tries=last.attempt,
+        actor=last.actor,
         run_at=None,
         enqueued_at=last.enqueued_at,
         started_at=last.started_at,

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db.base import Base
+from service.kit.ids import uuid7
 
 
 class JobRun(Base):
@@ -21,7 +22,6 @@ class JobRun(Base):
         Index("ix_job_runs_queue_finished_at", "queue", "finished_at"),
         Index(
             "ix_job_runs_unsuccessful",
-            "state",
             "finished_at",
             postgresql_where=text("state <> 'succeeded'"),
         ),
@@ -79,6 +79,32 @@ class EventOffset(Base):
     moved_at: Mapped[datetime]
 
 
+class Alert(Base):
+    """One incident of a rule; its notice, mail and webhooks are rows of the same transaction."""
+
+    __tablename__ = "alerts"
+    __table_args__ = (
+        Index(
+            "uq_alerts_open",
+            "rule",
+            "subject",
+            unique=True,
+            postgresql_where=text("resolved_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    rule: Mapped[str]
+    subject: Mapped[str]
+    """What it is about, such as a queue; empty for the installation."""
+    text: Mapped[str]
+    """What is the matter, as it was seen last; likewise `value`."""
+    value: Mapped[float]
+    opened_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None]
+
+
 class DeadJob(Base):
     """A job without a row of its own that is not tried again, kept to be replayed or discarded."""
 
@@ -97,4 +123,6 @@ class DeadJob(Base):
     errors: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary))
     """Of the last tries, as `service.queue.codec` reads them, oldest first."""
     tries: Mapped[int]
+    actor: Mapped[str | None]
+    """Who asked for it."""
     died_at: Mapped[datetime]

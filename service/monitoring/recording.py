@@ -8,7 +8,7 @@ second one, neither loses a run nor writes it twice.
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
 import asyncpg
@@ -21,6 +21,7 @@ from service.monitoring import history_queries as queries
 from service.monitoring.models import EventOffset
 from service.monitoring.queues import queue_keys
 from service.monitoring.runs import Run, run_of
+from service.monitoring.sensitive import note_sensitive
 from service.queue.errors import DecodeError
 from service.queue.events import Event, Offset, Page, read_events, streams_with_events
 from service.runtime import Runtime
@@ -99,7 +100,7 @@ class Recorder:
         if not page.entries and not lost:
             return Turn(0, found=False, more=False)
         runs = list(self._runs(page.events))
-        await self._prepare(*{run.finished_at.date() for run in runs})
+        await self._prepare(*_days(runs))
         async with self._runtime.unit_of_work() as uow:
             row = await queries.lock_offset(uow.session, queue)
             if _place_of(row) != place:
@@ -107,6 +108,7 @@ class Recorder:
                 self._places = None
                 return Turn(0, found=True, more=True)
             await _write(uow.session, runs)
+            await note_sensitive(uow.session, runs)
             moved = _move(row, page, lost)
         self._note(queue, place, moved, lost)
         return Turn(len(runs), found=True, more=page.more)
@@ -140,7 +142,8 @@ class Recorder:
         settings = self._runtime.settings
         moment = now()
         kept = max(settings.history_retention, settings.history_retention_failed)
-        oldest, latest = (moment - kept).date(), moment + TOMORROW
+        oldest = datetime.combine((moment - kept).date(), time.min, UTC)
+        latest = moment + TOMORROW
         for event in events:
             try:
                 run = run_of(event)
@@ -149,8 +152,16 @@ class Recorder:
                 continue
             if run.finished_at > latest:  # the clock of its worker is wrong
                 run = run._replace(finished_at=moment, id=uuid7())
-            if run.finished_at.date() >= oldest:  # else it would be deleted at once
+            if run.finished_at >= oldest:  # else it would be deleted at once
                 yield run
+
+
+def _days(runs: Sequence[Run]) -> set[date]:
+    """Return the days on which runs ended; nearly always it is one."""
+    ends = [run.finished_at for run in runs]
+    if not ends or min(ends).date() == max(ends).date():
+        return {end.date() for end in ends[:1]}
+    return {end.date() for end in ends}
 
 
 def _place_of(row: EventOffset) -> _Place:

@@ -5,9 +5,11 @@ from functools import partial
 from typing import Any
 
 from service import durable
+from service.access.caller import Caller
 from service.db import outbox
 from service.db.outbox import DurableJob
 from service.monitoring import ends
+from service.monitoring.visibility import sees
 from service.queue import JobView, QueueClient, cancel_queued
 from service.runtime import Runtime
 from service.workflows import actions as workflows
@@ -53,7 +55,7 @@ async def close(runtime: Runtime, row: DurableJob, values: dict[str, Any]) -> bo
 
 
 async def replay(runtime: Runtime, row: DurableJob) -> bool:
-    """Let a failed durable job run again, as its next version; return whether it will.
+    """Let a durable job that failed or was cancelled run again; return whether it will.
 
     That of a workflow's step does not: resuming the workflow runs the step again, by a new job.
     """
@@ -67,18 +69,22 @@ class RowOwner:
 
     Args:
         runtime: where the rows are.
-        caller: who asks; operators of jobs may steer everybody's.
+        caller: who asks, and may only touch what the caller may see.
     """
 
-    def __init__(self, runtime: Runtime, caller: object) -> None:
-        self._runtime = runtime
+    def __init__(self, runtime: Runtime, caller: Caller) -> None:
+        self._runtime, self._caller = runtime, caller
 
     async def cancel(self, client: QueueClient, view: JobView) -> bool:
         """Cancel the row, then what the queue has of it."""
-        row = await find(self._runtime, view.job_id)
+        row = await self._row(view)
         return row is not None and await cancel(self._runtime, row)
 
     async def replay(self, client: QueueClient, view: JobView) -> bool:
         """Let the row run again."""
-        row = await find(self._runtime, view.job_id)
+        row = await self._row(view)
         return row is not None and await replay(self._runtime, row)
+
+    async def _row(self, view: JobView) -> DurableJob | None:
+        row = await find(self._runtime, view.job_id)
+        return row if row is not None and sees(self._caller, row.actor, row.name) else None

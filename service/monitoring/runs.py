@@ -1,21 +1,26 @@
 """Events of finished runs as rows of the history. Ciphertext stays ciphertext."""
 
+import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+from asyncpg.pgproto.pgproto import UUID as WrittenUUID  # noqa: N811 - it is the driver's own
 
-from service.kit.ids import uuid7_at
 from service.queue import JobState, declared
 from service.queue.codec import parse
 from service.queue.errors import DecodeError
 from service.queue.events import Event
+from service.queue.headers import trace_of
 from service.queue.instants import from_ms, to_ms
 from service.queue.views import end_state
 
 _NUL, _NUL_IN_JSON = "\x00", b"\\u0000"
 _SEALED = b'{"sealed":'
+_VERSION_7 = b"\x70\x00\x80"
+"""The middle of an id: its version, no fraction of the millisecond, its variant."""
 _LATEST_MS = 253_402_300_799_999
 """The last millisecond of the year 9999: Python knows no later instant."""
 
@@ -54,6 +59,7 @@ class _Result(
         "headers": "h", "sealed": "c", "success": "s", "outcome": "r", "started_ms": "st",
         "finished_ms": "ft", "queue": "q",
     },
+    gc=False,
 ):  # fmt: skip
     """What the history takes of a stored result, its values as they are written."""
 
@@ -71,6 +77,7 @@ class _Result(
     sealed: str = ""
 
 
+_DECLARED = declared()
 _results = msgspec.json.Decoder(_Result)
 _lists = msgspec.json.Decoder(list[msgspec.Raw])
 _objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -92,35 +99,48 @@ def _run_of(event: Event) -> Run:
     outcome = bytes(result.outcome)
     failure = None if result.success else parse(event.result).shown_failure()
     sealed = bool(result.sealed or (failure.sealed if failure else outcome.startswith(_SEALED)))
-    sensitive = sealed or _declared_sensitive(result.function)
+    job = _DECLARED.get(result.function)
+    sensitive = sealed or (job is not None and job.sensitive)
     shown = None if sensitive else failure
     keeps_result = result.success and outcome != b"null" and (sealed or not sensitive)
-    finished_at = instant_of(result.finished_ms)
-    return Run(
-        finished_at=finished_at,
-        id=uuid7_at(to_ms(finished_at)),
-        job_id=event.job_id.decode(),
-        attempt=result.tries or 0,
-        name=result.function,
-        queue=result.queue.removeprefix("almanac:"),
-        state=JobState.RETRYING if result.success is None else end_state(failure),
-        arguments=_arguments(result, sensitive=sensitive),
-        result=_json(outcome) if keeps_result else None,
-        error_type=failure.type if failure else None,
-        error=_text(shown.message) if shown else None,
-        traceback=_text(shown.traceback) if shown and shown.traceback else None,
-        worker=event.worker,
-        actor=result.headers.get("actor"),
-        trace=result.headers.get("trace"),
-        sensitive=sensitive,
-        enqueued_at=instant_of(result.enqueued_ms),
-        started_at=instant_of(result.started_ms),
+    finished_at, job_id = instant_of(result.finished_ms), event.job_id.decode()
+    return Run(  # by position: it is made for every job
+        finished_at,
+        _id_at(finished_at, result.finished_ms),
+        job_id,
+        result.tries or 0,
+        result.function,
+        result.queue.removeprefix("almanac:"),
+        JobState.RETRYING if result.success is None else end_state(failure),
+        _arguments(result, sensitive=sensitive),
+        _json(outcome) if keeps_result else None,
+        failure.type if failure else None,
+        _text(shown.message) if shown else None,
+        _text(shown.traceback) if shown and shown.traceback else None,
+        event.worker,
+        result.headers.get("actor"),
+        trace_of(job_id, result.headers),
+        sensitive,
+        instant_of(result.enqueued_ms),
+        instant_of(result.started_ms),
     )
 
 
-def _declared_sensitive(function: str) -> bool:
-    job = declared().get(function)
-    return job is not None and job.sensitive
+def _id_at(moment: datetime, milliseconds: int) -> UUID:
+    """Return an id as `uuid7_at` makes one, with fewer random bits, in a tenth of its time."""
+    if not 0 <= milliseconds <= _LATEST_MS:
+        milliseconds = to_ms(moment)
+    return WrittenUUID(milliseconds.to_bytes(6, "big") + _VERSION_7 + next(_random))
+
+
+def _random_bytes() -> Iterator[bytes]:
+    """Yield 56 random bits at a time, of many that are drawn at once: the call is what costs."""
+    while True:
+        drawn = os.urandom(7 * 1024)
+        yield from (drawn[start : start + 7] for start in range(0, len(drawn), 7))
+
+
+_random = _random_bytes()
 
 
 def instant_of(milliseconds: int) -> datetime:
@@ -139,7 +159,7 @@ def _arguments(result: _Result, *, sensitive: bool) -> str:
         return "{}"
     if bytes(result.args) == b"[]":
         return _json(bytes(result.kwargs))
-    job = declared().get(result.function)
+    job = _DECLARED.get(result.function)
     names = list(job.parameters) if job else []
     found: dict[str, Any] = {
         names[place] if place < len(names) else str(place): value

@@ -33,6 +33,14 @@ class AttemptOut(Reply):
     error: JobError | None
 
 
+class ProgressOut(Reply):
+    """How far a job says that it is."""
+
+    percent: int
+    """0 to 100; it never falls."""
+    text: str | None
+
+
 class JobOut(Reply):
     """One job, waiting, running or finished."""
 
@@ -49,6 +57,12 @@ class JobOut(Reply):
     finished_at: datetime | None
     result: Any
     error: JobError | None
+    actor: str | None = None
+    """Who asked for it: a user, `schedule:` or `cli:` with a name, or nobody in particular."""
+    progress: ProgressOut | None = None
+    """Of a durable job that tells; others have no row to keep it in."""
+    log: list[str] = Field(default_factory=list)
+    """The last lines that a durable job logged, at most 200."""
     path: str | None = None
     """Who ran a durable job: `queue` for a worker, `inline` for the maintenance process."""
     attempts: list[AttemptOut] = Field(default_factory=list)
@@ -56,30 +70,38 @@ class JobOut(Reply):
 
 
 class RunOut(Reply):
-    """One run in the history."""
+    """One run in the history, or a job that has not ended."""
 
     id: str
     """Of its job: `GET /v1/jobs/{id}` shows all runs of it, with tracebacks."""
     attempt: int
+    """Counts the runs; 0 for a job that has not run."""
     name: str
     queue: str
     state: str
-    """`succeeded, failed, cancelled` or `retrying`."""
+    """`succeeded, failed, cancelled` or `retrying`; of a job that has not ended `queued, running`
+    or `deferred`."""
     arguments: Any
     worker: str | None
     actor: str | None
     trace: str | None
-    enqueued_at: datetime
-    started_at: datetime
-    finished_at: datetime
+    run_at: datetime | None = None
+    """When a job may start that has not."""
+    enqueued_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
     error: JobError | None
+    progress: ProgressOut | None = None
 
 
 class RunList(Reply):
-    """Runs, newest first."""
+    """Runs, newest first; jobs that have not ended by the time when they may start."""
 
     items: list[RunOut]
     next_cursor: str | None
+    """Null at the end; a page may have less than `limit` items, or none, before it."""
+    searched_to: datetime | None = None
+    """Where a search stopped that had looked at 5,000 runs: the cursor goes on from there."""
     lost: int
     """Batches of runs, ever, that are missing because nobody recorded them in time."""
 
@@ -97,6 +119,8 @@ class DeadOut(Reply):
     """Of its last try."""
     kept: str
     """Where: `row` for a durable job, `postgresql` or `redis` for others."""
+    actor: str | None
+    """Who asked for it."""
 
 
 class DeadList(Reply):
@@ -118,12 +142,21 @@ class DeadSelection(Schema):
     """Must be true to mean all dead jobs, and then nothing else may be given."""
 
 
+class RefusedOut(Reply):
+    """A job that was left as it is."""
+
+    id: str
+    reason: str
+
+
 class ReplayedOut(Reply):
     """What became of dead jobs that were to run again."""
 
     replayed: int
     left: int
     """Still dead: queued under the same id, expired, or refused by what they belong to."""
+    refused: list[RefusedOut] = Field(default_factory=list)
+    """Those of `left` whose function is gone, the first 100."""
 
 
 class DiscardedOut(Reply):

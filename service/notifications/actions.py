@@ -49,6 +49,11 @@ async def resolve(session: AsyncSession, caller: Caller, notice_id: UUID) -> Not
     return notice
 
 
+async def close(session: AsyncSession, key: str) -> None:
+    """End the incident of this key, if there is one: it is over."""
+    await queries.close(session, key)
+
+
 async def mark_all_read(session: AsyncSession, caller: Caller) -> int:
     """Mark everything as read; return how many notices were not."""
     return await queries.mark_all_read(session, caller)

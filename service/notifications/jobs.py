@@ -18,6 +18,7 @@ PATIENT = RetryPolicy(tries=8, delay=30, factor=4, cap=7200, permanent=(MailRefu
     timeout=60,
     keep_result=0,
     retry=PATIENT,
+    inline=True,  # that Redis is away is mailed while it is
 )
 async def mail(notice_id: UUID) -> None:
     """Send one incident to `ALMANAC_ALERT_MAIL`, unless a mail told of it before."""

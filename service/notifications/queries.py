@@ -33,6 +33,12 @@ async def close_quiet(session: AsyncSession, key: str) -> None:
     )
 
 
+async def close(session: AsyncSession, key: str) -> None:
+    """End the incident of this key."""
+    over = {"open": False, "resolved_at": func.now()}
+    await session.execute(update(Notice).where(Notice.key == key, Notice.open).values(**over))
+
+
 async def count(session: AsyncSession, incident: Incident) -> UUID | None:
     """Count an incident; return the notice's id if it is a new one."""
     new = insert(Notice).values(

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from service.access.audit import note
 from service.notifications import actions, queries, schemas
 from service.web import ERRORS, JobsOperator, JobsReader, Paging, Uow
 
@@ -41,4 +42,5 @@ async def read(notice_id: UUID, caller: JobsReader, uow: Uow) -> schemas.NoticeO
 async def resolve(notice_id: UUID, caller: JobsOperator, uow: Uow) -> schemas.NoticeOut:
     """End an incident; what happens again is a new one."""
     notice = await actions.resolve(uow.session, caller, notice_id)
+    await note(uow.session, caller.actor, "notifications.resolve", f"notice:{notice_id}")
     return schemas.NoticeOut.model_validate(notice)

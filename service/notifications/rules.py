@@ -9,6 +9,8 @@ from uuid import UUID
 QUIET = timedelta(hours=1)
 """After so long without a repeat, the next one is a new incident."""
 MAX_TEXT = 2000
+ALERT = "alert."
+"""Begins the kinds of incidents that know themselves when they are over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Incident:
 class Told(Protocol):
     """What a mail says of an incident."""
 
+    kind: str
     title: str
     text: str
     count: int
@@ -53,6 +56,8 @@ def job_failed(job_id: str, name: str, error_type: str, message: str) -> Inciden
 
 def mail_text(notice: Told) -> str:
     """Return the body of the mail about one incident."""
+    if notice.kind.startswith(ALERT):  # it is told of once, and when it is over
+        return f"{notice.text}\n\n{notice.created_at:%Y-%m-%d %H:%M:%S} UTC.\n"
     return (
         f"{notice.text}\n\nFirst seen {notice.created_at:%Y-%m-%d %H:%M:%S} UTC. It is counted "
         f"from here; a new mail comes when it happens again after {QUIET.seconds // 3600} h of "

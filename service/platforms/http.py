@@ -15,6 +15,7 @@ import msgspec
 
 from service.kit.clock import now
 from service.kit.outbound import Answer, AnswerLost, NotSent, Outbound, OutboundRefused, Parts
+from service.kit.redaction import redact
 from service.platforms.contract import (
     Ambiguous,
     AuthFailed,
@@ -57,10 +58,10 @@ class Step:
 
 
 def redacted(text: str, secrets: Collection[str]) -> str:
-    """Replace each secret, also in its percent-encoded form."""
+    """Replace each secret, also in its percent-encoded form, and what looks like one."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
-    return text
+    return redact(text)
 
 
 async def send(

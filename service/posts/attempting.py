@@ -14,6 +14,7 @@ from sqlalchemy import Row
 
 from service.errors import AlmanacError
 from service.kit.clock import now
+from service.kit.redaction import redact
 from service.platforms.contract import (
     Absent,
     Ambiguous,
@@ -124,7 +125,7 @@ async def _commit(platform: Platform, publication: Publication, stamp: Stamp) ->
 
 
 def _unexpected(error: Exception) -> str:
-    return f"Unexpected {type(error).__name__}: {error}; the log has the details"
+    return redact(f"Unexpected {type(error).__name__}: {error}; the log has the details")
 
 
 def _repeatable(platform: Platform, publication: Publication) -> bool:

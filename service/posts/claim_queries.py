@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from service.access.models import User
 from service.accounts.models import Account, AccountState
 from service.posts.models import DUE_STATES, Attempt, Delivery, DeliveryState, Post
 
@@ -42,6 +43,8 @@ CLAIM = (
         Post.id == Delivery.post_id,
         Account.id == Delivery.account_id,
         Account.state == AccountState.ACTIVE,
+        User.id == Delivery.owner_id,
+        User.disabled_at.is_(None),
     )
     .values(
         state=DeliveryState.PUBLISHING,
@@ -74,6 +77,7 @@ WHY_NOT = select(
     Delivery.version,
     Delivery.state,
     Account.state.label("account_state"),
+    User.disabled_at.label("owner_disabled_at"),
     (
         case(
             (Delivery.state == DeliveryState.PUBLISHING, Delivery.claimed_until),
@@ -81,7 +85,7 @@ WHY_NOT = select(
         )
         - func.now()
     ).label("delay"),
-).where(_this_delivery, Account.id == Delivery.account_id)
+).where(_this_delivery, Account.id == Delivery.account_id, User.id == Delivery.owner_id)
 """Why a claim found nothing."""
 
 HOLD = (

@@ -4,8 +4,9 @@ import re
 from datetime import datetime
 from uuid import UUID
 
+from service.errors import Forbidden
 from service.posts.rules import BatchReport
-from service.queue import JobCall, Queue, job
+from service.queue import JobCall, Queue, RetryPolicy, job
 
 PUBLISH_TIMEOUT = 30
 PUBLISH_JOB_ID = re.compile(r"publish:([0-9a-f-]{36}):([0-9]{1,9})")
@@ -34,6 +35,7 @@ async def publish(delivery_id: UUID, version: int) -> None:
     queue=Queue.PUBLISHING,
     coroutine="workers.publishing.publish_batch",
     timeout=30,
+    retry=RetryPolicy(permanent=(Forbidden,)),
 )
 async def publish_batch(batch_id: UUID) -> BatchReport:
     """Report on a batch once all its deliveries have ended.

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Row
 
+from service.access.checks import may_act
 from service.accounts import actions as accounts
 from service.accounts.queries import AccountState
 from service.db.session import Database
@@ -26,6 +27,7 @@ from service.posts import claim_queries, queries, rules
 from service.posts.attempting import ClaimLost, Outcome, RetryPolicy, Stamp, attempt
 from service.posts.composing import media_file
 from service.posts.models import DUE_STATES, DeliveryState
+from service.queue import HEADERS
 from service.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -55,15 +57,19 @@ async def claim(
 async def delay_until_due(database: Database, delivery_id: UUID, version: int) -> timedelta | None:
     """Return when to try a delivery again that could not be claimed; None: never.
 
-    A delivery whose account lost its connection is put on hold here.
+    A delivery whose account lost its connection, or whose owner is disabled, is put on hold here.
     """
     rows = await database.execute(claim_queries.WHY_NOT, {"delivery": delivery_id})
     if not rows or rows[0].version != version:
         return None
     state, account_state = rows[0].state, rows[0].account_state
     delay: timedelta = rows[0].delay
-    if state in DUE_STATES and account_state != AccountState.ACTIVE:
+    error = None
+    if account_state != AccountState.ACTIVE:
         error = "The account must be reconnected first"
+    if rows[0].owner_disabled_at is not None:
+        error = "The user whose post this is may not publish any more"
+    if state in DUE_STATES and error is not None:
         values = {"delivery": delivery_id, "expected_version": version, "new_error": error}
         await database.execute(claim_queries.HOLD, values)
         return None
@@ -179,6 +185,12 @@ def stamping(database: Database, delivery_id: UUID, token: UUID) -> Stamp:
 
 
 async def batch_report(runtime: Runtime, batch_id: UUID) -> rules.BatchReport:
-    """Return what became of a batch so far."""
+    """Return what became of a batch so far.
+
+    Raises:
+        Forbidden: who asked for it may not any more.
+    """
     async with runtime.unit_of_work() as uow:
+        batch = await queries.any_batch(uow.session, batch_id)
+        await may_act(uow.session, HEADERS.get().get("actor"), batch.owner_id)
         return rules.batch_report(await queries.batch_deliveries(uow.session, batch_id))

@@ -71,6 +71,11 @@ async def batch(session: AsyncSession, caller: Caller, batch_id: UUID) -> Batch 
     return await session.scalar(statement)
 
 
+async def any_batch(session: AsyncSession, batch_id: UUID) -> Batch:
+    """Return a batch, whoever owns it; raise NoResultFound if there is none."""
+    return await session.get_one(Batch, batch_id)
+
+
 async def batch_deliveries(session: AsyncSession, batch_id: UUID) -> Sequence[Delivery]:
     """Return the deliveries of a batch."""
     found = await session.scalars(

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 
+from service.access.audit import note
 from service.db.session import UnitOfWork
 from service.errors import NotFound
 from service.posts import actions, jobs, queries, rules, schemas
@@ -27,7 +28,9 @@ WritingDesk = Annotated[Desk, Depends(writing_desk)]
 @router.post("", status_code=201, response_model=schemas.PostOut)
 async def schedule(body: schemas.PostIn, desk: WritingDesk, once: OnceOnly) -> JSONResponse:
     """Schedule a post to any number of accounts, or keep it as a draft."""
-    return await once.reply(show(await actions.schedule(desk, body)))
+    post = await actions.schedule(desk, body)
+    await _note(desk, "create", f"post:{post.id}", publish_at=post.publish_at)
+    return await once.reply(show(post))
 
 
 @router.get("")
@@ -48,6 +51,7 @@ async def list_posts(
 async def publish_batch(body: schemas.BatchIn, desk: WritingDesk, once: OnceOnly) -> JSONResponse:
     """Publish several posts now. `GET /v1/jobs/{job_id}?wait=30` waits for the report."""
     batch = await actions.publish_batch(desk, body)
+    await _note(desk, "publish_batch", f"batch:{batch.id}", posts=batch.post_ids)
     return await once.reply(await _show_batch(desk.uow, batch), status=202)
 
 
@@ -76,19 +80,29 @@ async def show_post(post_id: UUID, caller: PostsReader, uow: Uow) -> schemas.Pos
 @router.patch("/{post_id}")
 async def change(post_id: UUID, body: schemas.PostChange, desk: WritingDesk) -> schemas.PostOut:
     """Move or edit a post of which nothing has gone out yet."""
-    return show(await actions.change(desk, post_id, body))
+    post = await actions.change(desk, post_id, body)
+    await _note(desk, "change", f"post:{post_id}", fields=sorted(body.model_fields_set))
+    return show(post)
 
 
 @router.post("/{post_id}/cancel")
 async def cancel(post_id: UUID, desk: WritingDesk) -> schemas.PostOut:
     """Cancel every delivery that is not out yet."""
-    return show(await actions.cancel(desk, post_id))
+    post = await actions.cancel(desk, post_id)
+    await _note(desk, "cancel", f"post:{post_id}")
+    return show(post)
 
 
 @router.post("/{post_id}/retry")
 async def retry(post_id: UUID, body: schemas.RetryIn, desk: WritingDesk) -> schemas.PostOut:
     """Publish again what failed; for an unknown outcome, say what you saw on the platform."""
-    return show(await actions.retry(desk, post_id, body))
+    post = await actions.retry(desk, post_id, body)
+    await _note(desk, "retry", f"post:{post_id}", unconfirmed=body.unconfirmed)
+    return show(post)
+
+
+async def _note(desk: Desk, verb: str, subject: str, **detail: object) -> None:
+    await note(desk.session, desk.caller.actor, f"posts.{verb}", subject, **detail)
 
 
 def show(post: Post) -> schemas.PostOut:

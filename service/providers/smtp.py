@@ -6,7 +6,8 @@ Message-ID, by which mail programs show it once.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -84,6 +85,19 @@ class Smtp:
         self._user = unquote(parts.username) if parts.username else None
         self._password = unquote(parts.password) if parts.password else None
 
+    async def check(self) -> str:
+        """Connect, encrypt and log in as for a mail, send none; return where and how.
+
+        Raises:
+            MailRefused: the server does not let us in.
+            MailDelayed: it does not answer.
+        """
+        with self._told():
+            async with self._client() as client:
+                encrypted = "TLS" if client.get_transport_info("sslcontext") else "no TLS"
+        login = f"logged in as {self._user}" if self._user else "no login"
+        return f"{self._host}:{self._port}, {encrypted}, {login}"
+
     async def send(self, mail: Mail) -> None:
         """Hand a mail over.
 
@@ -91,25 +105,35 @@ class Smtp:
             MailRefused: no recipient can ever have it.
             MailDelayed: try again later.
         """
+        with self._told():
+            async with self._client() as client:
+                refused, _ = await client.send_message(mail.message())
+        for recipient, (code, message) in refused.items():
+            log.warning("a recipient was refused: %d", code)
+            log.debug("mail to %s refused: %d %s", recipient, code, message)  # an address
+
+    def _client(self) -> aiosmtplib.SMTP:
+        return aiosmtplib.SMTP(
+            hostname=self._host,
+            port=self._port,
+            username=self._user,
+            password=self._password,
+            use_tls=self._tls,
+            start_tls=True if self._password and not self._tls else None,
+            timeout=TIMEOUT,
+        )
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell the failures of a conversation as ours."""
         try:
-            refused, _ = await aiosmtplib.send(
-                mail.message(),
-                hostname=self._host,
-                port=self._port,
-                username=self._user,
-                password=self._password,
-                use_tls=self._tls,
-                start_tls=True if self._password and not self._tls else None,
-                timeout=TIMEOUT,
-            )
+            yield
         except aiosmtplib.SMTPRecipientsRefused as error:
             raise _failure(*((r.code, r.message) for r in error.recipients)) from error
         except aiosmtplib.SMTPResponseException as error:
             raise _failure((error.code, error.message)) from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise MailDelayed(f"{self._host}:{self._port}: {error}") from error
-        for recipient, (code, message) in refused.items():
-            log.warning("mail to %s refused: %d %s", recipient, code, message)
 
 
 def _failure(*replies: tuple[int, str]) -> AlmanacError:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.access.caller import Caller
+from service.access.models import User
 from service.db.outbox import OPEN, DurableJob
 from service.kit.ids import uuid7
 from service.kit.pagination import Page, Rows, encode_cursor
@@ -75,10 +76,13 @@ async def last_runs(session: AsyncSession, schedule_id: UUID, limit: int) -> Seq
 
 
 def _known(code: Collection[str], jobs: Collection[str]) -> ColumnElement[bool]:
-    """Whether a process with these rules and jobs may tick: others may run newer code."""
-    return and_(
-        or_(Schedule.owner_id.is_not(None), Schedule.name.in_(code)), Schedule.job.in_(jobs)
-    )
+    """Whether a process with these rules and jobs may tick: others may run newer code.
+
+    A schedule of a disabled user ticks no more.
+    """
+    may = select(User.id).where(User.id == Schedule.owner_id, User.disabled_at.is_(None))
+    codes = and_(Schedule.owner_id.is_(None), Schedule.name.in_(code))
+    return and_(or_(may.exists(), codes), Schedule.job.in_(jobs))
 
 
 async def due(

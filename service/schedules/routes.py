@@ -5,6 +5,9 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
+from service.access.audit import note
+from service.access.caller import Caller
+from service.db.session import UnitOfWork
 from service.errors import NotFound
 from service.schedules import actions, queries, schemas
 from service.schedules.models import Schedule
@@ -21,6 +24,7 @@ async def create(
 ) -> JSONResponse:
     """Run a job again and again."""
     made = await actions.create(uow.session, caller, body, runtime.settings.timezone)
+    await _note(uow, caller, "create", made.id, name=made.name, job=made.job)
     return await once.reply(show(made))
 
 
@@ -54,26 +58,33 @@ async def change(
     schedule_id: UUID, body: schemas.ScheduleChange, caller: JobsOperator, uow: Uow
 ) -> schemas.ScheduleOut:
     """Change a schedule; its next tick is the first after now."""
-    return show(await actions.change(uow.session, caller, schedule_id, body))
+    changed = await actions.change(uow.session, caller, schedule_id, body)
+    await _note(uow, caller, "change", schedule_id, fields=sorted(body.model_fields_set))
+    return show(changed)
 
 
 @router.delete("/{schedule_id}", status_code=204)
 async def delete(schedule_id: UUID, caller: JobsOperator, uow: Uow) -> Response:
     """Delete a schedule; jobs that it has sent stay."""
     await actions.delete(uow.session, caller, schedule_id)
+    await _note(uow, caller, "delete", schedule_id)
     return Response(status_code=204)
 
 
 @router.post("/{schedule_id}/pause")
 async def pause(schedule_id: UUID, caller: JobsOperator, uow: Uow) -> schemas.ScheduleOut:
     """Let no tick fire until the schedule is resumed."""
-    return show(await actions.pause(uow.session, caller, schedule_id))
+    paused = await actions.pause(uow.session, caller, schedule_id)
+    await _note(uow, caller, "pause", schedule_id)
+    return show(paused)
 
 
 @router.post("/{schedule_id}/resume")
 async def resume(schedule_id: UUID, caller: JobsOperator, uow: Uow) -> schemas.ScheduleOut:
     """Let the schedule tick again, from now on; nothing is made up for."""
-    return show(await actions.resume(uow.session, caller, schedule_id))
+    resumed = await actions.resume(uow.session, caller, schedule_id)
+    await _note(uow, caller, "resume", schedule_id)
+    return show(resumed)
 
 
 @router.post("/{schedule_id}/run", status_code=202, response_model=schemas.FiredOut)
@@ -82,7 +93,15 @@ async def run_now(
 ) -> JSONResponse:
     """Run the job now, whatever the time. `GET /v1/jobs/{job_id}?wait=30` waits for its end."""
     job_id = await actions.run_now(uow, caller, schedule_id)
+    await _note(uow, caller, "run", schedule_id, job=job_id)
     return await once.reply(schemas.FiredOut(id=schedule_id, job_id=job_id), status=202)
+
+
+async def _note(
+    uow: UnitOfWork, caller: Caller, verb: str, schedule_id: UUID, **detail: object
+) -> None:
+    subject = f"schedule:{schedule_id}"
+    await note(uow.session, caller.actor, f"schedules.{verb}", subject, **detail)
 
 
 def show(schedule: Schedule) -> schemas.ScheduleOut:

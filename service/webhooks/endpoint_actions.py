@@ -85,6 +85,19 @@ async def rotate_secret(
     return endpoint, secret
 
 
+async def reseal(session: AsyncSession, keyring: Keyring) -> int:
+    """Encrypt secrets of some endpoints with the present key; return of how many, 0 at the end.
+
+    Raises:
+        CannotDecrypt: the settings lack the key of one.
+    """
+    endpoints = await queries.sealed_otherwise(session, keyring.current_id)
+    for endpoint in endpoints:
+        secrets.reseal(keyring, endpoint)
+    await session.flush()
+    return len(endpoints)
+
+
 async def test(uow: UnitOfWork, caller: Caller, endpoint_id: UUID) -> WebhookDelivery:
     """Send an endpoint an event that says nothing.
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
 from service.access.caller import Caller
 from service.kit.pagination import Page, Rows, encode_cursor
@@ -34,6 +34,7 @@ from service.webhooks.rules import Event
 
 MOST_REPLAYED = 1000
 """Deliveries that one request replays."""
+RESEALED_AT_ONCE = 100
 
 
 def _visible(caller: Caller) -> Select[WebhookEndpoint]:
@@ -234,5 +235,22 @@ async def forget(session: AsyncSession, before: datetime) -> int:
 
 async def key_ids(session: AsyncSession) -> set[bytes]:
     """Return the ids of all keys that secrets are encrypted with."""
-    found = await session.scalars(select(func.substr(WebhookEndpoint.secret, 2, 4)).distinct())
+    found = await session.scalars(select(_key_id(WebhookEndpoint.secret)).distinct())
     return set(found)
+
+
+async def sealed_otherwise(session: AsyncSession, key_id: bytes) -> Sequence[WebhookEndpoint]:
+    """Return some endpoints with a secret that another key encrypted, locked."""
+    endpoint = WebhookEndpoint
+    found = await session.scalars(
+        select(endpoint)
+        .where(or_(_key_id(endpoint.secret) != key_id, _key_id(endpoint.old_secret) != key_id))
+        .order_by(endpoint.id)
+        .limit(RESEALED_AT_ONCE)
+        .with_for_update()
+    )
+    return found.all()
+
+
+def _key_id(column: InstrumentedAttribute[Any]) -> ColumnElement[bytes]:
+    return func.substr(column, 2, 4)

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
+from service.access.audit import note
 from service.access.caller import Caller, Scope
 from service.db.session import UnitOfWork
 from service.errors import InvalidInput, NotFound, Problem
@@ -61,6 +62,7 @@ async def create(
 ) -> JSONResponse:
     """Register a URL to be told, by a signed POST each, of jobs and workflows that end."""
     endpoint, secret = await actions.create(uow.session, caller, runtime.keyring, body)
+    await _note(uow, caller, "create", endpoint.id)
     return await once.reply(_with_secret(endpoint, secret), shown_once="secret")
 
 
@@ -87,6 +89,7 @@ async def change(
 ) -> schemas.EndpointOut:
     """Change an endpoint, or enable it again."""
     endpoint = await actions.change(uow.session, caller, endpoint_id, body)
+    await _note(uow, caller, "change", endpoint_id, fields=sorted(body.model_fields_set))
     return schemas.EndpointOut.model_validate(endpoint)
 
 
@@ -94,6 +97,7 @@ async def change(
 async def delete(endpoint_id: UUID, caller: Manager, uow: Uow) -> Response:
     """Remove an endpoint and its deliveries."""
     await actions.delete(uow.session, caller, endpoint_id)
+    await _note(uow, caller, "delete", endpoint_id)
     return Response(status_code=204)
 
 
@@ -103,6 +107,7 @@ async def rotate_secret(
 ) -> schemas.EndpointCreated:
     """Make a new secret; for 24 hours requests carry a signature of the old one as well."""
     found = await actions.rotate_secret(uow.session, caller, runtime.keyring, endpoint_id)
+    await _note(uow, caller, "rotate_secret", endpoint_id)
     return _with_secret(*found)
 
 
@@ -110,6 +115,7 @@ async def rotate_secret(
 async def test(endpoint_id: UUID, caller: Manager, uow: Uow, once: OnceOnly) -> JSONResponse:
     """Send an event of type `webhook.test`."""
     delivery = await actions.test(uow, caller, endpoint_id)
+    await _note(uow, caller, "test", endpoint_id)
     return await once.reply(schemas.DeliveryOut.model_validate(delivery), 202)
 
 
@@ -134,6 +140,7 @@ async def replay(
 ) -> schemas.DeliveryOut:
     """Send one delivery again, under the same `webhook-id`."""
     delivery = await actions.replay(uow, caller, endpoint_id, delivery_id)
+    await _note(uow, caller, "replay", endpoint_id, delivery=delivery_id)
     return schemas.DeliveryOut.model_validate(delivery)
 
 
@@ -141,7 +148,15 @@ async def replay(
 async def replay_failed(endpoint_id: UUID, caller: Manager, uow: Uow) -> schemas.ReplayedOut:
     """Send every failed delivery again, the oldest first; at most 1,000 by one request."""
     replayed = await actions.replay_failed(uow, caller, endpoint_id)
+    await _note(uow, caller, "replay_failed", endpoint_id, count=replayed)
     return schemas.ReplayedOut(replayed=replayed)
+
+
+async def _note(
+    uow: UnitOfWork, caller: Caller, verb: str, endpoint_id: UUID, **detail: object
+) -> None:
+    subject = f"webhook:{endpoint_id}"
+    await note(uow.session, caller.actor, f"webhooks.{verb}", subject, **detail)
 
 
 async def _endpoint(uow: UnitOfWork, caller: Caller, endpoint_id: UUID) -> WebhookEndpoint:

@@ -27,6 +27,8 @@ class EventType(StrEnum):
     WORKFLOW_FAILED = "workflow.failed"
     WORKFLOW_UNDONE = "workflow.undone"
     WORKFLOW_CANCELLED = "workflow.cancelled"
+    ALERT_OPENED = "alert.opened"
+    ALERT_RESOLVED = "alert.resolved"
 
 
 TEST = "webhook.test"
@@ -40,8 +42,8 @@ class Event:
     Attributes:
         id: the same however often it is announced, and of no other event.
         type: see `EventType`.
-        name: of the job or workflow.
-        queue: of the job; empty for a workflow.
+        name: of the job or workflow, or the rule of an alert.
+        queue: of the job, or what an alert is about; empty for a workflow.
         at: when it ended.
         data: what receivers are told; JSON values, UUIDs and instants.
         owner_id: whose it is; None for what everybody may see who sees jobs.

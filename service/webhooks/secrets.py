@@ -12,6 +12,14 @@ def seal(keyring: Keyring, endpoint_id: UUID, secret: str) -> bytes:
     return keyring.encrypt(secret.encode(), context=_place(endpoint_id))
 
 
+def reseal(keyring: Keyring, endpoint: WebhookEndpoint) -> None:
+    """Encrypt an endpoint's secrets with the present key; raise CannotDecrypt without theirs."""
+    place = _place(endpoint.id)
+    endpoint.secret = keyring.renewed(endpoint.secret, context=place)
+    if endpoint.old_secret is not None:
+        endpoint.old_secret = keyring.renewed(endpoint.old_secret, context=place)
+
+
 def signing(keyring: Keyring, endpoint: WebhookEndpoint) -> list[str]:
     """Return the secrets that sign now: for a while after a rotation there are two.
 

@@ -6,9 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
+from service.access import audit
+from service.access.caller import Caller
+from service.db.session import UnitOfWork
 from service.errors import NotFound
 from service.web import ERRORS, JobsOperator, JobsReader, OnceOnly, Opened, Paging, Uow
-from service.workflows import actions, queries, schemas, showing, steering
+from service.workflows import actions, queries, schemas, showing, steering, task_status
 from service.workflows.models import WorkflowState
 
 router = APIRouter(prefix="/v1/workflows", tags=["workflows"], responses=ERRORS)
@@ -20,6 +23,7 @@ async def start(
 ) -> JSONResponse:
     """Run a workflow. A cycle, an unknown job and the like are refused, all problems at once."""
     workflow_id = await actions.start(uow, body, caller.user_id)
+    await _note(uow, caller, "start", workflow_id)
     return await once.reply(await showing.brief(uow.session, caller, workflow_id))
 
 
@@ -43,6 +47,12 @@ async def show(workflow_id: UUID, caller: JobsReader, uow: Uow) -> schemas.Workf
     return await showing.in_full(uow.session, caller, workflow_id)
 
 
+@router.get("/{workflow_id}/status")
+async def show_status(workflow_id: UUID, caller: JobsReader, uow: Uow) -> schemas.WorkflowStatus:
+    """Show a run as Celery shows tasks: for those who come from there."""
+    return await task_status.status(uow.session, caller, workflow_id)
+
+
 @router.get("/{workflow_id}/steps/{key}")
 async def show_step(
     workflow_id: UUID, key: schemas.Key, caller: JobsReader, uow: Uow
@@ -61,6 +71,8 @@ async def cancel(
     workflow_id: UUID, caller: JobsOperator, runtime: Opened, uow: Uow
 ) -> schemas.WorkflowOut:
     """Cancel a run: what waits at once, what runs as soon as its worker has stopped it."""
+    async with runtime.unit_of_work() as before:  # the queue takes part in no transaction
+        await _note(before, caller, "cancel", workflow_id)
     await steering.cancel(runtime, caller, workflow_id)
     return await showing.brief(uow.session, caller, workflow_id)
 
@@ -69,6 +81,7 @@ async def cancel(
 async def resume(workflow_id: UUID, caller: JobsOperator, uow: Uow) -> schemas.WorkflowOut:
     """Let a failed or cancelled run go on from where it stopped; what succeeded is not repeated."""
     await actions.resume(uow, caller, workflow_id)
+    await _note(uow, caller, "resume", workflow_id)
     return await showing.brief(uow.session, caller, workflow_id)
 
 
@@ -76,4 +89,9 @@ async def resume(workflow_id: UUID, caller: JobsOperator, uow: Uow) -> schemas.W
 async def undo(workflow_id: UUID, caller: JobsOperator, uow: Uow) -> schemas.WorkflowOut:
     """Undo the completed steps of a run that has ended, the latest first."""
     await actions.undo(uow, caller, workflow_id)
+    await _note(uow, caller, "undo", workflow_id)
     return await showing.brief(uow.session, caller, workflow_id)
+
+
+async def _note(uow: UnitOfWork, caller: Caller, verb: str, workflow_id: UUID) -> None:
+    await audit.note(uow.session, caller.actor, f"workflows.{verb}", str(workflow_id))

@@ -151,6 +151,35 @@ class WorkflowDetail(WorkflowOut):
     steps: list[StepOut]
 
 
+class StepStatus(Reply):
+    """A step as Celery shows a task."""
+
+    step_number: int
+    """From 1."""
+    task_id: str | None
+    """Its job's id, or that of the workflow that it is; null before it begins."""
+    status: str
+    """`PENDING, STARTED, RETRY, SUCCESS, FAILURE` or `REVOKED`: cancelled, or never to run."""
+    name: str
+    result: Any
+    error: str | None
+
+
+class WorkflowStatus(Reply):
+    """A run as Celery shows tasks."""
+
+    workflow_id: UUID
+    overall_status: str
+    """`PENDING, STARTED, SUCCESS, FAILURE` or `REVOKED`: cancelled, or undone."""
+    progress: int
+    """0 to 100."""
+    steps: list[StepStatus]
+    current_step: str | None
+    """The first that runs, else the first that waits; null when all have ended."""
+    estimated_completion: datetime | None
+    error: str | None
+
+
 class WorkflowList(Reply):
     """A page of runs, without those inside others."""
 

@@ -7,8 +7,8 @@ import sys
 from rich.console import Console
 
 from service.config import Settings
-from service.operator import make_first_key
-from service.stack import Interrupted, Stack, write_first_key
+from service.operator import FirstAdmin, let_first_admin_in
+from service.stack import Interrupted, Stack, write_secret
 
 
 def run_up(settings: Settings, out: Console) -> None:
@@ -28,12 +28,23 @@ def _start(stack: Stack, out: Console) -> None:
     stack.start_servers()
     out.print(f"PostgreSQL and Valkey run; data in {settings.home}", soft_wrap=True)
     stack.migrate()
-    key = asyncio.run(make_first_key(settings))
+    first = asyncio.run(let_first_admin_in(settings))
     stack.start_processes()
     out.print(f"API        {settings.base_url}/docs", soft_wrap=True)
     out.print("Workers    publishing, webhooks, maintenance")
-    if key is not None and sys.stdout.isatty():
-        out.print(f"First key  [bold]{key}[/]  (admin; shown only now)", soft_wrap=True)
-    elif key is not None:
-        out.print(f"First key  in {write_first_key(settings.home, key)}", soft_wrap=True)
+    if first is not None:
+        _hand_over(first, settings, out)
     out.print("[green]Ready.[/] Ctrl-C stops everything.")
+
+
+def _hand_over(first: FirstAdmin, settings: Settings, out: Console) -> None:
+    """Show the first admin's key and password, or keep them where the output may be a log."""
+    secrets = [("First key  ", "first-key", first.key)]
+    if first.password is not None:
+        secrets.append(("Password   ", "first-password", first.password))
+    for title, file, secret in secrets:
+        if sys.stdout.isatty():
+            shown = f"[bold]{secret}[/]  (user admin; shown only now)"
+        else:
+            shown = f"in {write_secret(settings.home / file, secret)}"
+        out.print(f"{title}{shown}", soft_wrap=True, highlight=False)

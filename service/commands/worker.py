@@ -97,11 +97,14 @@ def run_worker(settings: Settings, options: WorkerOptions) -> None:
 
     Raises:
         ConfigurationError: an option has a wrong value, or there is no such queue or no server.
+        RedisError: Redis does not answer; once the worker runs, it outlasts that.
     """
     minimum, maximum = bounds("--processes", options.processes)
     overrides = options.overrides
     classes = [_settings_class(queue) for queue in dict.fromkeys(options.queues)]
     settings = with_servers(settings)
+    if not options.supervised:
+        asyncio.run(_reach(settings))
     log.debug("serving %s with %s", options.queues, overrides)
     recycles = options.max_jobs is not None or options.max_memory is not None
     if options.supervised or (maximum == 1 and not recycles):
@@ -111,6 +114,11 @@ def run_worker(settings: Settings, options: WorkerOptions) -> None:
     else:
         keys = [str(found.queue_name) for found in classes]
         asyncio.run(_supervise(settings, options, keys, minimum, maximum))
+
+
+async def _reach(settings: Settings) -> None:
+    async with open_queue(settings) as client:
+        await client.ping()
 
 
 def _settings_class(queue: str) -> Any:
@@ -140,7 +148,6 @@ async def _supervise(
             maximum,
             probe=lambda: count_ready(client, keys),
             release=lambda incarnation: release_leases(settings, keys, incarnation),
-            burst=options.burst,
         )
         await supervisor.run()
 

@@ -1,0 +1,1 @@
+"""The commands of `almanac`; `service.cli` imports each of them when it is called."""

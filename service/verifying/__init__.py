@@ -1,0 +1,1 @@
+"""Is everything there that Almanac needs? What `almanac verify` and `almanac status` look at."""
