@@ -57,8 +57,11 @@ format: $(VENV)/.test ## Sort imports and format
 docs: setup ## Write docs/jobs.md from the declarations
 	@$(BIN)/python -m workers.reference > docs/jobs.md
 
-bench: setup peers ## Measure the engine beside its peers (ARGS="--short" for 3 minutes)
+bench: setup peers ## Measure the engine beside its peers, and the rest (ARGS="--short" for 6 minutes)
 	@$(BIN)/python -m benchmarks.engine $(ARGS)
+	@$(BIN)/python -m benchmarks.recorder $(filter --short,$(ARGS))
+	@$(BIN)/python -m benchmarks.workflows $(filter --short,$(ARGS))
+	@$(BIN)/python -m benchmarks.history $(filter --short,$(ARGS))
 
 rush: setup ## Measure: 10,000 posts due in the same minute
 	@$(BIN)/python -m benchmarks.due_together $(ARGS)

@@ -1,6 +1,6 @@
 """A chord, 1,000 steps and their callback, against Celery's chord in one run.
 
-    python -m benchmarks.workflows [--members 1000] [--rounds 5]
+    python -m benchmarks.workflows [--members 1000] [--rounds 5] [--short]
 
 Both have two worker processes and the same Valkey; ours keeps every step in PostgreSQL, Celery
 keeps nothing but Redis. Measured is the time from the call to the callback's result, in turns.
@@ -167,7 +167,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("action", nargs="?", choices=["work"])
     parser.add_argument("--members", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, help="5, or 2 in the short form")
+    parser.add_argument("--short", action="store_true", help="the quick form, two rounds")
     arguments = parser.parse_args()
     if arguments.action == "work":
         settings: Any = WorkerSettings
@@ -181,7 +182,8 @@ def main() -> None:
             names = {"ALMANAC_HOME": str(home), "ALMANAC_LOG_LEVEL": "WARNING"}
             peer = [PEERS_PYTHON, "-m", "benchmarks.peers.celery_chord", valkey.url]
             with processes(us, PROCESSES, names), processes(peer, 1, {}):
-                taken = asyncio.run(measure(home, valkey.url, arguments.members, arguments.rounds))
+                rounds = arguments.rounds or (2 if arguments.short else 5)
+                taken = asyncio.run(measure(home, valkey.url, arguments.members, rounds))
     middle = {system: statistics.median(seconds) for system, seconds in taken.items()}
     figures = {
         "cores": os.cpu_count(),

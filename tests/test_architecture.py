@@ -45,6 +45,7 @@ JOBS = {
     "posts.publish_batch",
     "posts.sweep",
     "monitoring.clean",
+    "monitoring.health",
     "webhooks.deliver",
     "notifications.mail",
 }

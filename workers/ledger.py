@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.db import outbox
 from service.kit.text import storable
 from service.monitoring import dead_queries, ends
-from service.queue import JobType, queue_key
-from service.queue.codec import parse_failure
+from service.queue import JobType, live, queue_key
+from service.queue.codec import parse_failure, readable
 from service.queue.instants import to_ms_up
 from service.runtime import Runtime
 from service.webhooks import queries as webhooks
@@ -57,7 +57,7 @@ class JobLedger:
         self._teller = Teller(runtime)
         self._claims = Together(self._claim)
         self._steps = Together(partial(settle, runtime))
-        self.notes = Notes(runtime.database)
+        self.notes = Notes(runtime.database, partial(live.progress, runtime.queue))
 
     async def begin(self, claim: RowClaim) -> Begun | Wait | Over:
         """Claim the row, by one UPDATE with those that begin at the same time."""
@@ -136,6 +136,7 @@ class JobLedger:
             "error_type": parse_failure(end.failure).type,
             "errors": [*await cast("Awaitable[list[bytes]]", earlier), end.failure],
             "tries": end.tries,
+            "actor": readable(end.payload).headers.get("actor"),
             "died_at": end.finished_at,
         }
 

@@ -7,7 +7,7 @@ from datetime import UTC
 from typing import Any
 
 from service.config import Settings
-from service.monitoring import actions, jobs
+from service.monitoring import actions, alerting, jobs
 from service.notifications import actions as notifications
 from service.notifications import jobs as notifications_jobs
 from service.posts import jobs as posts_jobs
@@ -15,7 +15,18 @@ from service.queue import queue_key
 from service.runtime import Runtime
 from service.webhooks import actions as webhooks
 from service.workflows import actions as workflows
-from workers import inline, loops, notices, periodic, process, publishing, recorder
+from workers import (
+    alerts,
+    answering,
+    health,
+    inline,
+    loops,
+    notices,
+    periodic,
+    process,
+    publishing,
+    recorder,
+)
 from workers.engine import Context, run
 
 
@@ -48,6 +59,10 @@ async def startup(ctx: Context) -> None:
     process.beside(ctx, record)
     fallback = loops.run_alone(runtime, inline.LOCK, "the inline fallback", inline.serve)
     process.beside(ctx, fallback)
+    if runtime.settings.alerting:
+        alerting.wanted(runtime.settings)  # a wrong name is told of at start, not once a loop runs
+        process.beside(ctx, loops.run_alone(runtime, alerts.LOCK, "alerting", alerts.serve))
+        process.beside(ctx, alerts.watch_database(runtime))
 
 
 class WorkerSettings:
@@ -55,6 +70,8 @@ class WorkerSettings:
 
     functions = (
         run(jobs.clean, clean),
+        run(jobs.health, health.check),
+        run(jobs.ping, answering.ping),
         run(posts_jobs.sweep, publishing.sweep),
         run(notifications_jobs.mail, notices.mail),
         run(notifications_jobs.digest, notices.digest),

@@ -3,13 +3,17 @@
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.db import outbox
 from service.db.session import Database
+from service.kit.redaction import redact
 from service.kit.text import storable
 from workers.engine.running import CURRENT
 
@@ -20,6 +24,10 @@ LINE = 500
 TEXT = 200
 """Characters that are kept of what a job says beside its progress."""
 
+ANNOUNCE = 0.25
+"""Seconds that Redis may take to hear of it."""
+Announce = Callable[[str, int, str | None], Awaitable[None]]
+
 log = logging.getLogger(__name__)
 
 
@@ -29,6 +37,7 @@ class Note:
 
     token: str
     progress: int = 0
+    announced: int = 0
     text: str | None = None
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=outbox.LOG_LINES))
     dirty: bool = False
@@ -40,10 +49,12 @@ class Notes:
 
     Args:
         database: where their rows are.
+        announce: told of each job, how far it is and what it says, after that was written.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, announce: Announce | None = None) -> None:
         self._database = database
+        self._announce = announce
         self._notes: dict[str, Note] = {}
 
     def open(self, job_id: str, token: str) -> None:
@@ -54,13 +65,13 @@ class Notes:
         """Note how far a run is, in percent, and what it says of it."""
         if note := self._notes.get(job_id):
             note.progress = max(note.progress, progress)
-            note.text = storable(text[:TEXT]) if text is not None else note.text
+            note.text = storable(redact(text)[:TEXT]) if text is not None else note.text
             note.dirty = True
 
     def line(self, job_id: str, line: str) -> None:
         """Note a line that a run has logged."""
         if note := self._notes.get(job_id):
-            note.lines.append(storable(line[:LINE]))
+            note.lines.append(storable(redact(line)[:LINE]))
             note.dirty = True
 
     async def close(self, job_id: str) -> None:
@@ -97,6 +108,11 @@ class Notes:
                 note.lines.extendleft(reversed(lines))
                 note.dirty = True
                 raise
+            if self._announce is not None and note.progress != note.announced:
+                note.announced = note.progress
+                with suppress(RedisError, OSError, TimeoutError):  # it is in the row
+                    async with asyncio.timeout(ANNOUNCE):
+                        await self._announce(job_id, note.progress, note.text)
 
 
 class RunLog(logging.Handler):

@@ -8,13 +8,14 @@ from typing import Any
 
 from service.accounts import actions as accounts
 from service.config import Settings
-from service.kit.logging import configure_logging
+from service.logs import start_logging
+from service.production import refuse_evicting_redis
 from service.queue import QueueClient
 from service.queue.codec import deserialize, serialize
-from service.runtime import open_queue, open_runtime
+from service.runtime import load, open_queue, open_runtime
 from service.schedules import ticking
 from workers import periodic
-from workers.engine import LEDGER, TICKED, Context, install
+from workers.engine import LEDGER, METER, TICKED, Context, install
 from workers.engine.identity import process_name
 from workers.ledger import JobLedger
 from workers.notes import RunLog
@@ -29,7 +30,7 @@ CANCEL_AGAIN = 5.0
 """Seconds that a loop has to end before it is cancelled once more."""
 COMPLETION_WAIT = 35
 """Seconds that running jobs get at SIGTERM: a little more than the longest publishing call."""
-HEALTH_INTERVAL = 10
+HEALTH_INTERVAL = 60
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +44,16 @@ async def startup(ctx: Context) -> None:
     """Open the runtime and make it and the ledger part of every job's context."""
     settings = Settings()
     if not logging.getLogger().handlers:
-        configure_logging(settings.log_level, json=settings.production)
+        start_logging(settings)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(settings, "worker"))
+        await refuse_evicting_redis(runtime)
         async with runtime.unit_of_work() as uow:
             await accounts.check_keys(uow.session, runtime.keyring)
         ctx["runtime"] = runtime
+        if settings.metrics_port is not None:
+            served = load("workers.metrics.served")  # its library is for those who want it
+            ctx[METER] = stack.enter_context(served(settings.host, settings.metrics_port))
         ctx[LEDGER] = ledger = JobLedger(runtime)
         ctx["stack"] = stack.pop_all()
     beside(ctx, ledger.renew())

@@ -7,12 +7,13 @@ from uuid import UUID, uuid4
 from schedules import posts as rules
 from service.config import Settings
 from service.kit.clock import now
+from service.monitoring import jobs as monitoring_jobs
 from service.posts import jobs, publishing, sweeping
 from service.posts.models import DUE_STATES
 from service.posts.rules import BatchReport
 from service.queue import queue_key
 from service.runtime import Runtime
-from workers import periodic, process
+from workers import answering, periodic, process
 from workers.engine import Context, run, snooze
 
 BATCH_POLL = timedelta(seconds=1)
@@ -55,6 +56,7 @@ class WorkerSettings:
         run(jobs.publish, publish),
         run(jobs.publish_batch, publish_batch),
         run(jobs.sweep, sweep),
+        run(monitoring_jobs.ping, answering.ping),
     )
     cron_jobs = periodic.cron_jobs(rules.RULES, functions)
     queue_name = queue_key("publishing")

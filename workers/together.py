@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from service.kit import tracing
+from service.kit.context import LOG_FIELDS
 from service.queue import HEADERS
 
 T = TypeVar("T")
@@ -33,7 +35,10 @@ class Together(Generic[T, R]):
         return await answer
 
     async def _write_all(self) -> None:
-        HEADERS.set({})  # whoever came first, what is sent here is not of that job alone
+        # Whoever came first, what is done here is not of that job alone.
+        HEADERS.set({})
+        LOG_FIELDS.set({})
+        tracing.leave()
         try:
             while batch := self._waiting[:LARGEST_BATCH]:
                 del self._waiting[:LARGEST_BATCH]

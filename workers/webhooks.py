@@ -5,9 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from service.config import Settings
+from service.monitoring import jobs as monitoring_jobs
 from service.queue import queue_key
 from service.webhooks import delivering, jobs
-from workers import process
+from workers import answering, process
 from workers.engine import Context, run, snooze
 
 
@@ -21,7 +22,7 @@ async def deliver(ctx: Context, delivery_id: UUID, endpoint_id: UUID, version: i
 class WorkerSettings:
     """`arq workers.webhooks.WorkerSettings`."""
 
-    functions = (run(jobs.deliver, deliver),)
+    functions = (run(jobs.deliver, deliver), run(monitoring_jobs.ping, answering.ping))
     queue_name = queue_key("webhooks")
     max_jobs = Settings().webhooks_concurrency
     redis_pool = process.connect

@@ -43,7 +43,8 @@ async def key(runtime: Runtime) -> str:
 def test_the_api_keeps_its_contract(settings: Settings, key: str) -> None:
     """No 500, no undocumented status, no reply that differs from its schema."""
     with ThreadedServer(create_app(settings)) as server:
-        schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+        document = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+        schema = document.exclude(path="/v1/events")  # its reply has no end; see test_live_events
         count = 0
         for result in schema.get_all_operations():
             operation = cast("Ok[Any]", result).ok()

@@ -27,7 +27,9 @@ async def test_a_job_runs_in_this_process(api: Installation) -> None:
         "deliveries": 0,
         "notices": 0,
         "workflows": 0,
+        "alerts": 0,
         "replies": 0,
+        "sessions": 0,
     }
 
 

@@ -55,7 +55,7 @@ async def test_cancelling_the_job_cancels_the_delivery(api: Installation) -> Non
     post = await api.schedule([await api.connect()], publish_at=in_seconds(300))
     job_id = post["deliveries"][0]["job_id"]
     owners = api.runtime.owners
-    stranger = Caller(uuid7(), frozenset({Scope.JOBS_OPERATE}))
+    stranger = Caller(uuid7(), "stranger", frozenset({Scope.JOBS_OPERATE}))
     assert await cancel(api.runtime.queue, job_id, resolve=owners(stranger)) is False
     assert await delivery(api) == ("scheduled", 1)
     assert await cancel(api.runtime.queue, job_id, resolve=owners(OPERATOR)) is True

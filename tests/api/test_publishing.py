@@ -249,7 +249,7 @@ async def test_a_cancel_sees_what_happened_before_its_lock(api: Installation) ->
     post = await api.schedule([await api.connect()])
     (delivery,) = post["deliveries"]
     runtime = api.runtime
-    caller = Caller(UUID(int=0), frozenset({Scope.ADMIN}))
+    caller = Caller(UUID(int=0), "operator", frozenset({Scope.ADMIN}))
     async with runtime.unit_of_work() as uow:
         desk = Desk(uow, caller, runtime.platforms, runtime.settings.enqueue_horizon)
         # Held, or the session would forget the row and read it anew.

@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from service.commands.history import period
+from service.commands.status import print_status
 from service.db.outbox import DurableJob
 from service.errors import ConfigurationError
 from service.kit.clock import now
 from service.monitoring import jobs
 from service.monitoring.status import status
 from service.queue import connect
+from service.queue.presence import WORKERS
 from service.runtime import Runtime
-from service.status_command import period, print_status
 from tests.e2e.installed import PROGRAM
 from tests.e2e.processes import environment_of
 from tests.support import Installation
@@ -100,7 +102,8 @@ async def test_what_waits_and_who_serves_it(runtime: Runtime) -> None:
     due = now() - timedelta(seconds=90)
     async with runtime.unit_of_work() as uow:
         uow.enqueue(jobs.clean().deferred(until=due))
-    await runtime.queue.set("almanac:publishing:health:here:1", 1)
+    seen = {"almanac:publishing:worker:here:1": now().timestamp() * 1000}
+    await runtime.queue.zadd(WORKERS, seen)
     queues = (await status(runtime, WEEK))["queues"]
     lonely, served = queues["maintenance"], queues["publishing"]
     assert (lonely["waiting"], lonely["workers"]) == (1, 0)
@@ -127,8 +130,8 @@ async def test_people_read_tables(runtime: Runtime) -> None:
     with console.capture() as captured:
         print_status(await status(runtime, WEEK), console)
     shown = captured.get()
-    assert re.search(r"a\.job +│ 3 +│ 1 +│ 75\.0%", shown)
-    assert re.search(r"maintenance +│ 0 +│ 0 s +│ 0 +│ no living worker", shown)
+    assert re.search(r"a\.job +3 +1 +75\.0%", shown)
+    assert re.search(r"maintenance +0 +0 s +0 +no living worker", shown)
 
 
 @pytest.mark.parametrize(("text", "length"), [("7d", WEEK), ("90m", timedelta(minutes=90))])
@@ -169,6 +172,6 @@ async def test_the_command_line(api: Installation, runtime: Runtime, tmp_path: P
     assert (ended["state"], ended["result"]) == ("succeeded", {"processed": 0, "deferred": 0})
     by_hand = await almanac("jobs", "enqueue", "posts.sweep", "--sync")
     assert json.loads(by_hand) == {"processed": 0, "deferred": 0}
-    found = json.loads(await almanac("status", "--since", "1d", "--json"))
+    found = json.loads(await almanac("status", "--since", "1d", "--json", code=1))
     assert found["paths"] == {"queue": {"succeeded": 1, "failed": 0, "rate": 1.0}}
     assert list(found["jobs"]) == ["posts.sweep"]

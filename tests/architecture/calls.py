@@ -20,7 +20,7 @@ FINDERS = {
 }
 HARMLESS = ("importlib.metadata", "importlib.resources")
 """They read files and run no module."""
-LAZY = ("service.cli", "service.cli_dead")
+LAZY = ("service.cli",)
 
 
 def check_commits(project: Project) -> Iterator[Violation]:

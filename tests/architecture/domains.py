@@ -10,8 +10,8 @@ BENEATH = (
     *("service.durable", "service.runtime", "service.web", "service.schema"),
 )
 """What a domain stands on; app, cli and the like stand on domains."""
-SHARED = ("service.access.caller",)
-"""Who asks, and what they may do: part of nearly every use case."""
+SHARED = ("service.access.caller", "service.access.audit", "service.access.checks")
+"""Who asks, what they may do and what is noted of it: part of nearly every use case."""
 OPEN = ("actions", "queries")
 """What a domain shows to others."""
 SQL = tuple(f"sqlalchemy.{word}" for word in ("select", "insert", "update", "delete", "text"))

@@ -40,7 +40,10 @@ LAYERS = (
         "workers.engine",
         ("workers.engine", "service.queue", "service.errors", "service.kit"),
         "the engine runs any job and can be used without Almanac: no settings, no domain",
-        no_library=("sqlalchemy", "asyncpg", "fastapi", "pydantic", "pydantic_settings", "httpx"),
+        no_library=(
+            *("sqlalchemy", "asyncpg", "fastapi", "pydantic", "pydantic_settings", "httpx"),
+            "opentelemetry",
+        ),
     ),
     Layer("service", ("service",), "the API must not need the workers: it runs without them"),
     Layer("service.errors", (), "a leaf: anything may import it"),
@@ -56,7 +59,10 @@ LAYERS = (
         "service.queue",
         ("service.queue", "service.errors", "service.kit"),
         "the contract with workers can be used without Almanac: no settings, no domain",
-        no_library=("sqlalchemy", "asyncpg", "fastapi", "pydantic", "pydantic_settings", "httpx"),
+        no_library=(
+            *("sqlalchemy", "asyncpg", "fastapi", "pydantic", "pydantic_settings", "httpx"),
+            "opentelemetry",
+        ),
     ),
     Layer("service.db", ("service.db", *LEAVES), "it carries any domain's rows and knows none"),
     Layer(
@@ -74,6 +80,11 @@ LAYERS = (
         for part in ("service.platforms", "service.providers")
     ),
     Layer(
+        "service.telemetry",
+        ("service.telemetry", "service.kit"),
+        "it records spans of anything, and is loaded only where spans are wanted",
+    ),
+    Layer(
         "service.durable",
         (*LEAVES, "service.db", "service.queue"),
         "it turns calls into rows and rows into jobs, of any domain",
@@ -85,7 +96,10 @@ LAYERS = (
     ),
     Layer(
         "service.web",
-        (*LEAVES, "service.db", "service.runtime", "service.schema", "service.access"),
+        (
+            *(*LEAVES, "service.db", "service.queue"),
+            *("service.runtime", "service.schema", "service.access"),
+        ),
         "what all routes share knows no domain but who the caller is",
     ),
 )

@@ -1,8 +1,8 @@
 """The maintenance process of an installation whose jobs are those of `tests.db.test_inline`."""
 
+from service.commands.worker import WorkerOptions, run_worker
 from service.config import Settings
 from service.kit.logging import configure_logging
-from service.worker_command import WorkerOptions, run_worker
 from tests.db import test_inline
 
 if __name__ == "__main__":

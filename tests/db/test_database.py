@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -65,6 +66,10 @@ class Sent:
     def prepare(self, calls: Sequence[Any]) -> Prepared:
         """Make no rows."""
         return Prepared([], list(calls))
+
+    def sending(self, calls: Sequence[Any]) -> AbstractContextManager[None]:
+        """Record nothing."""
+        return nullcontext()
 
     async def send(self, prepared: Prepared, new_rows: Collection[str]) -> None:
         """Note the calls."""

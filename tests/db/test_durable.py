@@ -16,6 +16,7 @@ from service.db import outbox
 from service.db.outbox import DurableJob
 from service.kit.clock import now
 from service.monitoring import rows
+from service.operator import OPERATOR
 from service.queue import JobCall, RetryPolicy, connect, job, purge, queue_key
 from service.queue.codec import deserialize, serialize
 from service.runtime import Runtime
@@ -211,7 +212,7 @@ async def test_a_purge_leaves_rows_unless_told(runtime: Runtime) -> None:
     await enqueue(runtime, task(1).deferred(job_id="a"), task(2).deferred(job_id="b"))
     purged = await purge(runtime.queue, KEY)
     assert (purged.removed, purged.kept_owned) == (0, 2)
-    resolve = runtime.owners(None)
+    resolve = runtime.owners(OPERATOR)
     await purge(runtime.queue, KEY, cancel_owners=True, resolve=resolve)
     assert not await runtime.queue.exists(KEY)
     assert {(await row(runtime, i)).state for i in "ab"} == {"cancelled"}

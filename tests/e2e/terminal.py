@@ -58,7 +58,11 @@ class Terminal:
 
     def press_ctrl_c(self) -> None:
         """Type Ctrl-C."""
-        os.write(self._master, b"\x03")
+        self.press("\x03")
+
+    def press(self, key: str) -> None:
+        """Type a key."""
+        os.write(self._master, key.encode())
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from tests.servers.faults import Fault
 from tests.servers.webhook import WebhookServer
 
 KEY = re.compile(r"First key +(almanac_\S+)")
+PASSWORD = re.compile(r"Password +(\S+)")
 READY = 5
 """Seconds within which a worker says that it is ready (G025)."""
 STOPPED = 10
@@ -30,6 +31,12 @@ def works(url: str, key: str) -> bool:
     """Tell whether the API takes a key."""
     headers = {"Authorization": f"Bearer {key}"}
     return httpx.get(f"{url}/v1/posts", headers=headers, trust_env=False).status_code == 200
+
+
+def logs_in(url: str, password: str) -> bool:
+    """Tell whether the first admin has this password."""
+    body = {"name": "admin", "password": password}
+    return httpx.post(f"{url}/v1/session", json=body, trust_env=False).status_code == 201
 
 
 def on_a_terminal(where: Place) -> AbstractContextManager[Terminal]:
@@ -62,8 +69,10 @@ def test_on_a_terminal(tmp_path: Path) -> None:
         assert f"data in {where.home}" in first.text
         (key,) = KEY.findall(first.text)
         assert works(where.url, key)
+        (password,) = PASSWORD.findall(first.text)
+        assert logs_in(where.url, password)
         assert httpx.get(f"{where.url}/docs", trust_env=False).status_code == 200
-        assert not (where.home / "first-key").exists()
+        assert not list(where.home.glob("first-*"))
         first.press_ctrl_c()
         assert first.process.wait(STOPPED) == 0
         assert "Traceback" not in first.text
@@ -71,7 +80,7 @@ def test_on_a_terminal(tmp_path: Path) -> None:
 
     with WebhookServer() as receiver, on_a_terminal(where) as second:
         second.wait_for("Ready.")
-        assert KEY.findall(second.text) == []
+        assert KEY.findall(second.text) == PASSWORD.findall(second.text) == []
         assert key not in second.text
         begin_slow_post(where, key, receiver, 25)
         (worker,) = worker_pids(where)
@@ -96,6 +105,11 @@ def test_without_a_terminal(tmp_path: Path) -> None:
         assert file.stat().st_mode & 0o777 == 0o600
         assert str(file) in first.output
         assert key not in first.output
+        file = where.home / "first-password"
+        password = file.read_text().strip()
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert password not in first.output
+        assert logs_in(where.url, password)
         path = begin_slow_post(where, key, receiver, 2)
         first.process.terminate()
         assert first.process.wait(STOPPED) == 0
@@ -164,7 +178,7 @@ def test_commands_find_the_running_installation(where: Place, api: Api) -> None:
     verified = where.almanac("verify", "--json")
     assert verified.returncode == 0, verified.stderr
     checks = json.loads(verified.stdout)
-    assert {"settings", "database", "queue", "secret key", "media folder"} <= checks.keys()
+    assert {"settings", "PostgreSQL", "Redis", "encryption", "media folder"} <= checks.keys()
     assert all(check["ok"] for check in checks.values())
 
     account = api.connect("feed", {"handle": "commands"})

@@ -130,7 +130,8 @@ class ClaimSide(ClientSide):
         for job_id in isolated:
             job = self.model.jobs[job_id]
             if job.claim is not None and job_id.encode() not in claims:
-                job.crashes, job.claim = job.crashes_after_claim(), None
+                self.model.note_crash(job)
+                job.claim = None
 
     @precondition(lambda self: any(worker.last_claim for worker in self.workers))
     @rule(which=WORKERS)

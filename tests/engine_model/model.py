@@ -160,7 +160,8 @@ class Model:
     def claim(self, job_id: str, token: str) -> str:
         """Lease a job; return how."""
         job = self.jobs[job_id]
-        kind, job.crashes = job.kind_of_claim(), job.crashes_after_claim()
+        kind = job.kind_of_claim()
+        self.note_crash(job)
         job.claim = f"{token}:alone" if kind == "alone" else token
         if job.score == 1:
             self.marks.setdefault(job_id, self.now)
@@ -168,6 +169,12 @@ class Model:
         job.show_at(self.now + LEASE + AFTER)
         self.holders[job_id] = (token, self.now + LEASE)
         return kind
+
+    def note_crash(self, job: Job) -> None:
+        """Count the claim without outcome that another one has found."""
+        if job.crashes_after_claim() > job.crashes:
+            job.crashes += 1
+            self.counts["crashed"] += 1
 
     def forget(self, job_id: str) -> None:
         """Let a job leave the queue."""

@@ -93,7 +93,7 @@ def test_a_weekday_means_the_same_to_arq() -> None:
 def test_a_line_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """K035: another hour changes the next run; a bad value is a clear error."""
     monkeypatch.setenv("ALMANAC_SCHEDULES", '{"monitoring.clean": "30 4 * * *"}')
-    (rule,) = periodic.adjusted(monitoring_rules.RULES, settings())
+    rule, _ = periodic.adjusted(monitoring_rules.RULES, settings())
     moment = datetime(2031, 5, 1, 12, tzinfo=UTC)
     assert next_tick(Timing(rule.line, "UTC"), moment) == datetime(2031, 5, 2, 4, 30, tzinfo=UTC)
     monkeypatch.setenv("ALMANAC_SCHEDULES", '{"monitoring.clean": "0 24 * * *"}')

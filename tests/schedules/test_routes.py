@@ -11,7 +11,8 @@ import pytest
 import pytest_asyncio
 from typer.testing import CliRunner
 
-from service.cli import app, out
+from service.cli import app
+from service.commands.terminal import out
 from service.errors import AlmanacError, NotFound
 from service.schedules import ticking
 from tests.e2e.processes import environment_of

@@ -38,7 +38,7 @@ async def owner(runtime: Runtime) -> AsyncIterator[Caller]:
     async with runtime.unit_of_work() as uow:
         uow.session.add(user)
         await uow.session.flush()
-    yield Caller(user.id, frozenset({Scope.JOBS_OPERATE}))
+    yield Caller(user.id, user.name, frozenset({Scope.JOBS_OPERATE}))
 
 
 async def schedule(

@@ -25,7 +25,7 @@ async def test_an_endpoint_from_its_making_to_its_end(
     assert (await api.get(path)).json() == made
     assert (await api.get("/v1/webhooks")).json() == {"items": [made], "next_cursor": None}
     assert (made["enabled"], made["names"], made["failures"]) == (True, ["a.b"], 0)
-    assert len(made["events"]) == 7, "all"
+    assert len(made["events"]) == 9, "all"
     changed = await api.request("PATCH", path, json={"events": ["job.failed"], "names": []})
     assert changed.json() == {**made, "events": ["job.failed"], "names": []}
     assert (await api.request("DELETE", path)).status_code == 204

@@ -68,12 +68,11 @@ class House:
         maximum: int | None = None,
         *,
         probe: Probe | None = None,
-        burst: bool = False,
         pace: Pace = QUICK,
     ) -> AsyncIterator[tuple[Supervisor, "asyncio.Task[None]"]]:
         """Run a supervisor; at the end it is cancelled if it still runs."""
         supervisor = Supervisor(
-            self.start, minimum, maximum, probe=probe, release=self.release, burst=burst, pace=pace
+            self.start, minimum, maximum, probe=probe, release=self.release, pace=pace
         )
         task = asyncio.create_task(supervisor.run())
         try:

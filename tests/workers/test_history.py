@@ -1,14 +1,12 @@
 """The history of runs: every attempt, found again by whatever one knows of it, and cleaned."""
 
 import asyncio
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from arq.jobs import Job
 
-from service import history_command
 from service.kit.ids import uuid7_at
 from service.monitoring import jobs as monitoring_jobs
 from service.queue import JobCall, JobState, cancel, inspect
@@ -121,7 +119,12 @@ async def test_pages_hold_still_while_runs_are_added(api: Installation) -> None:
     [
         ("argument=number", "argument"),
         ("argument=:1", "argument"),
-        ("state=queued", "state"),
+        ("state=pending", "state"),
+        ("state=queued&error=ValueError", "error"),
+        ("state=running&argument=number:1", "argument"),
+        ("state=deferred&cursor=nonsense", "cursor"),
+        ("state=deferred&cursor=WzEsMl0", "cursor"),
+        ("state=queued&queue=No queue", "queue"),
         ("since=yesterday", "since"),
         ("since=2031-05-01T12:00:00", "since"),
         ("until=0001-01-01T00:00:00%2B14:00", "until"),
@@ -244,23 +247,3 @@ async def test_failures_are_kept_for_longer(api: Installation) -> None:
     }
     days = await api.sql("SELECT 1 FROM pg_inherits WHERE inhparent = 'job_runs'::regclass")
     assert len(days) <= 5, "two of the five days are gone; today and tomorrow may be there"
-
-
-async def test_the_command_line_lists_runs(
-    api: Installation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`almanac jobs list --json` is what the API shows; without, a table."""
-    monkeypatch.setattr(history_command, "Settings", lambda: api.runtime.settings)
-    job_id = await send(api, add(13))
-    await api.work(functions=FUNCTIONS)
-    await api.record()
-
-    def listed(**options: Any) -> str:
-        given = {"name": None, "state": None, "queue": None, "since": "1h", "as_json": True}
-        history_command.list_runs(**(given | options))
-        return capsys.readouterr().out
-
-    shown = json.loads(await asyncio.to_thread(listed, state="failed"))
-    assert shown["items"] == await search(api, "state=failed")
-    assert job_id in await asyncio.to_thread(listed, as_json=False)
-    assert json.loads(await asyncio.to_thread(listed, name="tests.other"))["items"] == []

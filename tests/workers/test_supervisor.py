@@ -187,13 +187,28 @@ async def test_cancelled_it_leaves_no_process(tmp_path: Path) -> None:
     assert [pid for pid in pids + grandchildren if alive(pid)] == []
 
 
-async def test_burst_ends_with_the_work(tmp_path: Path) -> None:
-    """Exit code 0 means that the queue is empty."""
+async def test_it_ends_with_the_last_that_ended_well(tmp_path: Path) -> None:
+    """Exit code 0 means that the queue is empty, or that somebody told the worker to stop."""
     house = House(tmp_path, "0")
-    async with house.supervised(3, burst=True) as (_, task):
+    async with house.supervised(3) as (_, task):
         async with asyncio.timeout(10):
             await task
     assert len(house.begun) == 3
+
+
+async def test_one_that_was_told_to_stop_has_no_successor(tmp_path: Path) -> None:
+    """N052: the others go on; what it held is released."""
+    house = House(tmp_path, "serve")
+    async with house.supervised(2) as (supervisor, task):
+        pids = [await house.pid(0), await house.pid(1)]
+        os.kill(pids[0], signal.SIGTERM)
+        await until(lambda: not alive(pids[0]))
+        await until(lambda: supervisor.pids == pids[1:])
+        os.kill(pids[1], signal.SIGTERM)
+        async with asyncio.timeout(10):
+            await task
+    assert sorted(house.released) == sorted(name for _, name in house.begun)
+    assert len(house.begun) == 2
 
 
 async def test_processes_follow_the_backlog(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from service import cli
+from service.commands.worker import WorkerOptions, bounds, count_ready
 from service.errors import ConfigurationError
 from service.queue import queue_key
 from service.runtime import Runtime
-from service.worker_command import WorkerOptions, bounds, count_ready
 from tests.e2e.installed import PROGRAM, place
 from tests.e2e.processes import Running, environment_of, running
 from tests.embedded.helpers import alive
@@ -100,9 +100,9 @@ async def test_a_supervised_process_gets_the_same_options(monkeypatch: pytest.Mo
     )
     parsed: list[WorkerOptions] = []
     monkeypatch.setattr(
-        "service.worker_command.run_worker", lambda _, options: parsed.append(options)
+        "service.commands.worker.run_worker", lambda _, options: parsed.append(options)
     )
-    monkeypatch.setattr("service.cli._start_logging", lambda _: None)
+    monkeypatch.setattr("service.cli.start_logging", lambda _: None)
     result = CliRunner().invoke(cli.app, given.command[3:])
     assert (result.exit_code, result.output) == (0, "")
     (found,) = parsed

@@ -20,7 +20,7 @@ from workers.ledger import JobLedger
 QUEUE = "flows"
 KEY = queue_key(QUEUE)
 OTHER = "otherflows"
-ADMIN = Caller(UUID(int=0), frozenset({Scope.ADMIN}))
+ADMIN = Caller(UUID(int=0), "admin", frozenset({Scope.ADMIN}))
 HERE = "tests.workflows"
 
 

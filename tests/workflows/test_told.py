@@ -11,9 +11,10 @@ from sqlalchemy import text
 
 from service.kit.clock import now
 from service.kit.text import storable
-from service.queue import RetryPolicy
+from service.queue import RetryPolicy, live
 from service.queue.codec import parse
 from service.queue.headers import STEP
+from service.queue.live import LiveEvent
 from service.runtime import Runtime
 from service.workflows.building import chain, step
 from tests.workflows.bench import (
@@ -96,6 +97,39 @@ async def test_progress_is_seen_while_it_runs_and_never_falls(
                 await asyncio.sleep(0.01)
     assert (found.state, found.progress, tries) == ("succeeded", 100, 2)
     assert found.steps[0].text == "20 of 100"
+
+
+async def test_whoever_watches_is_told_of_progress(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """N025, V039: each new percentage of a running durable job is a live event."""
+    monkeypatch.setattr(notes, "EVERY", 0.01)
+    events: list[LiveEvent] = []
+    ready = asyncio.Event()
+
+    async def watch() -> None:
+        async for page in live.pages(runtime.queue):
+            ready.set()
+            events.extend(event for event in page if event.event == "progress")
+
+    async def tell(ctx: Context, name: str) -> None:
+        for done in (40, 90):
+            progress(ctx, done, 100, f"{done} of 100")
+            async with asyncio.timeout(20):
+                while done not in [event.percent for event in events]:  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(0.01)
+
+    watching = asyncio.create_task(watch())
+    await ready.wait()
+    await start(runtime, chain(note(name="slow")).named("told"))
+    async with working(runtime, Code(inside=tell)):
+        pass
+    watching.cancel()
+    assert [(event.percent, event.text) for event in events] == [
+        (40, "40 of 100"),
+        (90, "90 of 100"),
+    ]
+    assert {(event.name, event.queue) for event in events} == {(note.name, note.queue)}
 
 
 async def test_what_a_job_logs_is_kept_in_bounds(runtime: Runtime) -> None:
