@@ -52,6 +52,12 @@ class DurableJob(Base):
         Index(
             "ix_durable_jobs_failed", "finished_at", "id", postgresql_where=text("state = 'failed'")
         ),
+        Index(
+            "ix_durable_jobs_running",
+            "started_at",
+            "id",
+            postgresql_where=text("state = 'running'"),
+        ),
         Index("ix_durable_jobs_name_state", "name", "state"),
         Index("ix_durable_jobs_finished_at", "finished_at"),
     )

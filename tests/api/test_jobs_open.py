@@ -128,6 +128,17 @@ async def test_rare_jobs_are_found_among_many(
     assert [job_id for page in found for job_id in page] == chosen
 
 
+async def test_what_runs_is_found_behind_many_that_wait(
+    api: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """G039: also a durable job that no worker holds in Redis, such as one that runs inline."""
+    monkeypatch.setattr(scanning_queries, "SCANNED", 2)
+    for n in range(6):
+        await durable(api, f"{n}")
+    await api.sql("UPDATE durable_jobs SET state = 'running', started_at = now() WHERE id = '5'")
+    assert [item["id"] for item in await listed(api, "state=running")] == ["5"]
+
+
 async def test_what_is_queued_is_found_by_name_and_actor(api: Installation) -> None:
     """T068: the age of what waits is seen from `run_at`."""
     await durable(api, "a", actor="ann")

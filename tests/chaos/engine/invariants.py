@@ -21,7 +21,7 @@ SECOND = 1_000_000_000
 FINISH_MARGIN = SECOND // 4
 """A run that ended this shortly before the fault may not have been reported to Redis yet."""
 CHUNK = 1000
-KEPT = ("counts", "events", "call:", "gone:", "health", "dead", "cursor", "epoch")
+KEPT = ("counts", "events", "call:", "gone:", "health", "worker:", "dead", "cursor", "epoch")
 """What may stay beside an empty queue, after its key and a colon."""
 
 
@@ -196,4 +196,4 @@ def _may_stay(key: str, queue: str, dead: set[str]) -> bool:
         return key.removeprefix(f"{queue}:attempts:") in dead
     if key.startswith(f"{queue}:"):
         return key.removeprefix(f"{queue}:").startswith(KEPT)
-    return key.startswith(("almanac:epoch", "almanac:unique:"))
+    return key.startswith(("almanac:epoch", "almanac:unique:", "almanac:workers:seen"))

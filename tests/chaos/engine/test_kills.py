@@ -111,12 +111,12 @@ async def test_limit_holder(site: Site) -> None:
 async def test_a_supervised_kill(site: Site) -> None:
     """T048, T056: who has reaped the process needs not wait for its lease; its places are free."""
     (victim,) = await site.fleet.start(environment={"ALMANAC_INCARNATION": "beef"})
-    await site.send([jobs.work(seconds=1), jobs.limited(key="a", seconds=1)])
+    await site.send([jobs.work(seconds=4), jobs.limited(key="a", seconds=4)])
     while len(site.ledger.read().runs) < 2:  # noqa: ASYNC110 - written by another process
         await asyncio.sleep(0.02)
     await site.fleet.start()  # idle, and woken by the release
     site.fleet.kill(victim)
     released = await release_incarnation(site.client, [KEY], "beef")
     site.findings.exactly("leases released", released, 2)
-    await site.drained(8)
+    await site.drained(15)
     await site.judge(restart=RECOVERY)

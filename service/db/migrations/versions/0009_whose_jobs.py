@@ -1,4 +1,4 @@
-"""who asked for a dead job, and indexes for what failed or waits"""
+"""who asked for a dead job, and indexes for what failed, waits or runs"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,10 +30,17 @@ def upgrade() -> None:
         ["finished_at", "id"],
         postgresql_where=sa.text("state = 'failed'"),
     )
+    op.create_index(
+        "ix_durable_jobs_running",
+        "durable_jobs",
+        ["started_at", "id"],
+        postgresql_where=sa.text("state = 'running'"),
+    )
 
 
 def downgrade() -> None:
     """Take the change back."""
+    op.drop_index("ix_durable_jobs_running", "durable_jobs")
     op.drop_index("ix_durable_jobs_failed", "durable_jobs")
     op.drop_index("ix_durable_jobs_due", "durable_jobs")
     op.drop_index("ix_job_runs_unsuccessful", "job_runs")
