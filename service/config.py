@@ -249,8 +249,8 @@ class Settings(BaseSettings):
             reasons.append("REDIS_URL is unset: production does not run on embedded servers")
         reasons += _weak_secret(self.secret_key)
         reasons += _known_password("DATABASE_URL", self.database_url)
-        reasons += _known_password("REDIS_URL", self.redis_url)
-        reasons += _open_redis(self.redis_url)
+        for name, url in (("REDIS_URL", self.redis_url), ("CELERY_BROKER_URL", self.broker_url)):
+            reasons += _known_password(name, url) + _open_redis(name, url)
         if self.eager:
             reasons.append("ALMANAC_EAGER is on: requests would wait for the jobs they ask for")
         return reasons
@@ -278,14 +278,14 @@ def _known_password(name: str, url: SecretStr | None) -> list[str]:
     return [f"{name} has a password that everybody knows: change it on the server and there"]
 
 
-def _open_redis(url: SecretStr | None) -> list[str]:
+def _open_redis(name: str, url: SecretStr | None) -> list[str]:
     found = urlsplit(url.get_secret_value()) if url else None
     if found is None or found.scheme == "unix" or _is_private(found.hostname):
         return []
     if found.password or "password" in parse_qs(found.query):
         return []
     return [
-        "REDIS_URL has no password, and its host is on no private network: anybody there could "
+        f"{name} has no password, and its host is on no private network: anybody there could "
         "read and send jobs; set 'requirepass' on the server and the password in the URL"
     ]
 

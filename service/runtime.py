@@ -39,12 +39,12 @@ from service.queue import (
 )
 
 SEND_TIMEOUT = 0.25
+"""Seconds that a reply may wait for the queue; afterwards the sweep owns the jobs."""
 REDIS_PORT = 6379
 TLS_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 """What libpq reads from a URL, and asyncpg from its environment only."""
 SENT_PER_SECOND = 4000
 """Jobs that a busy queue takes at least: many may take longer."""
-"""Seconds that a reply may wait for the queue; afterwards the sweep owns the jobs."""
 
 _OWNERS = {ROW_OWNER: "service.monitoring.rows.RowOwner"}
 log = logging.getLogger(__name__)

@@ -68,6 +68,8 @@ def test_a_redis_that_is_open_to_the_world(host: str) -> None:
     assert found.startswith(OPEN)
     assert reasons(redis_url=f"redis://:k3Jd92mXq@{host}:6379/0") == []
     assert reasons(redis_url=f"redis://{host}:6379/0?password=k3Jd92mXq") == []
+    (found,) = reasons(broker_url=f"redis://{host}:6379/0")
+    assert found.startswith("CELERY_BROKER_URL has no password")
 
 
 @pytest.mark.parametrize(
