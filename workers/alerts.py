@@ -9,7 +9,7 @@ from datetime import datetime
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.db import migrate
+from service.db import revision
 from service.errors import AlmanacError
 from service.kit.clock import now
 from service.monitoring import alerting
@@ -62,7 +62,7 @@ async def watch_database(runtime: Runtime, look: float = LOOK) -> None:
 async def _is_away(runtime: Runtime) -> bool:
     try:
         async with asyncio.timeout(ANSWER), runtime.database.session() as session:
-            await migrate.revision(session)
+            await revision.present(session)
     except (SQLAlchemyError, OSError, TimeoutError):
         return True
     return False

@@ -1,14 +1,13 @@
 """Migrations: their own step, one process at a time, never part of a server's start."""
 
-from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from service.db.revision import head
 
 LOCK = {"key": 0x616C6D02}
 """PostgreSQL's advisory lock of whoever migrates."""
@@ -20,23 +19,6 @@ def _config(connection: Connection | None = None) -> Config:
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
-
-
-@cache
-def head() -> str:
-    """Return the newest revision that this version of Almanac knows."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None
-    return revision
-
-
-async def revision(session: AsyncSession) -> str | None:
-    """Return the revision that the database is at, None before the first migration."""
-    try:
-        found: str | None = await session.scalar(text("SELECT version_num FROM alembic_version"))
-    except ProgrammingError:
-        return None
-    return found
 
 
 async def upgrade(url: str) -> str:

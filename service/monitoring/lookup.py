@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.access.caller import Caller
-from service.db import migrate, outbox
+from service.db import outbox, revision
 from service.monitoring import dead, dead_queries, history, rows, showing
 from service.monitoring.schemas import JobOut
 from service.monitoring.visibility import sees
@@ -91,10 +91,10 @@ async def readiness(runtime: Runtime) -> dict[str, str]:
 async def _check_database(runtime: Runtime) -> str:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT), runtime.database.session() as session:
-            present = await migrate.revision(session)
+            present = await revision.present(session)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         return f"PostgreSQL does not answer: {type(error).__name__}"
-    wanted = migrate.head()
+    wanted = revision.head()
     return "ok" if present == wanted else f"schema is at {present}, this version needs {wanted}"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.db import migrate
+from service.db import revision
 
 _SERVER = text(
     "SELECT current_setting('server_version'), current_user, rolsuper,"
@@ -31,5 +31,5 @@ class DatabaseServer:
 async def server(session: AsyncSession) -> DatabaseServer:
     """Return what this session is connected to."""
     row = (await session.execute(_SERVER)).one()
-    present = await migrate.revision(session)
-    return DatabaseServer(row[0].split()[0], row[1], row[2], row[3], present, migrate.head())
+    present = await revision.present(session)
+    return DatabaseServer(row[0].split()[0], row[1], row[2], row[3], present, revision.head())

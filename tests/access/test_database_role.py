@@ -15,7 +15,7 @@ from service.access.actions import create_key
 from service.access.caller import Scope
 from service.app import create_app
 from service.config import Settings
-from service.db import migrate
+from service.db import migrate, revision
 from service.monitoring.history_queries import add_day
 from service.monitoring.jobs import clean
 from service.runtime import database_url, open_runtime
@@ -44,7 +44,7 @@ async def ordinary(settings: Settings) -> AsyncIterator[Settings]:
 
 async def test_everything_works_without_a_superuser(ordinary: Settings) -> None:
     """K074: the schema is made, a post goes out, runs are recorded and old ones dropped."""
-    assert await migrate.upgrade(database_url(ordinary)) == migrate.head()
+    assert await migrate.upgrade(database_url(ordinary)) == revision.head()
     app = create_app(ordinary)
     async with open_runtime(ordinary, "test") as runtime, app.router.lifespan_context(app):
         await runtime.queue.flushdb()

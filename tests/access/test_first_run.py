@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from service.access.rules import digest, new_key
-from service.db import migrate
+from service.db import migrate, revision
 from service.operator import FirstAdmin, let_first_admin_in
 from service.runtime import database_url
 from tests.support import Installation
@@ -57,7 +57,7 @@ async def test_the_admin_of_an_older_installation_keeps_its_scopes(api: Installa
         "WHERE name = 'bob'",
         digest=digest(new_key()),
     )
-    assert await migrate.upgrade(url) == migrate.head()
+    assert await migrate.upgrade(url) == revision.head()
     rows = await api.sql("SELECT name, scopes, password, disabled_at FROM users ORDER BY name")
     assert [tuple(row) for row in rows] == [
         ("admin", ["admin"], None, None),

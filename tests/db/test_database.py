@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from service.access.models import User
 from service.config import Settings
-from service.db import migrate
+from service.db import migrate, revision
 from service.db.base import Base
 from service.db.session import Database, UnitOfWork
 from service.durable import Prepared, named
@@ -45,7 +46,8 @@ async def test_concurrent_migrations_wait_for_each_other(settings: Settings) -> 
         await connection.execute(text("DROP SCHEMA public CASCADE"))
         await connection.execute(text("CREATE SCHEMA public"))
     found = await asyncio.gather(*(migrate.upgrade(url) for _ in range(3)))
-    assert set(found) == {migrate.head()}
+    assert set(found) == {revision.head()}
+    assert ScriptDirectory.from_config(migrate._config()).get_current_head() == revision.head()
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await engine.dispose()
