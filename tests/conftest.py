@@ -27,8 +27,8 @@ from tests.support import Installation, server_folder, settings_for
 
 TESTS = Path(__file__).parent
 _numbers = itertools.count(1)
-LONG = ("chaos", "e2e", "schedules", "compat")
-"""Folders whose tests mostly wait."""
+LONG = ("chaos", "e2e", "monitoring", "schedules", "test_operations.py", "commands", "compat")
+"""Files and folders that take longest, or mostly wait."""
 
 # A shell's background job ignores Ctrl-C, and so would every process that tests start from there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
