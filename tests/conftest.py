@@ -44,7 +44,18 @@ def servers() -> Iterator[Endpoints]:
     """The servers, with a migrated database `almanac` that nobody else opens."""
     with server_folder() as folder, EmbeddedServers(folder / "home") as endpoints:
         asyncio.run(migrate.upgrade(endpoints.database_url))
+        asyncio.run(_do_not_wait_for_disks(endpoints.database_url))
         yield endpoints
+
+
+async def _do_not_wait_for_disks(url: str) -> None:
+    """Nothing of the suite outlives its servers; tests that kill servers have their own."""
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            await connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+        await connection.execute(text("SELECT pg_reload_conf()"))
+    await engine.dispose()
 
 
 @asynccontextmanager
@@ -54,7 +65,9 @@ async def _database(template_url: str) -> AsyncIterator[str]:
         template_url.replace("/almanac?", "/postgres?"), isolation_level="AUTOCOMMIT"
     )
     async with engine.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name} TEMPLATE almanac"))
+        await connection.execute(
+            text(f"CREATE DATABASE {name} TEMPLATE almanac STRATEGY FILE_COPY")
+        )
     yield template_url.replace("/almanac?", f"/{name}?")
     async with engine.connect() as connection:
         await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))

@@ -107,7 +107,8 @@ async def _find(uow: UnitOfWork, name: str) -> UUID:
 
 def _print(found: ScheduleList) -> None:
     """Print schedules, each with times of its own zone."""
-    print_rows(("name", "job", "when", "zone", "last run", "next run"), map(_cells, found.items))
+    titles = ("name", "job", "when", "zone", "runs", "last run", "next run")
+    print_rows(titles, map(_cells, found.items))
     age = found.ticker_age
     looked = "never, no worker runs" if age is None else f"{age:.0f} s ago"
     out.print(f"Last look of a ticker: {looked}; default zone {found.timezone}")
@@ -118,7 +119,7 @@ def _cells(item: ScheduleOut) -> tuple[str, ...]:
     last = _local(item.last_tick_at, item.zone) if item.last_tick_at else "never"
     coming = "paused" if item.paused else _local(item.next_tick_at, item.zone)
     job = "" if item.job == item.name else item.job
-    return item.name, job, when, item.zone, last, coming
+    return item.name, job, when, item.zone, str(item.run_count), last, coming
 
 
 def _local(moment: datetime, zone: str) -> str:

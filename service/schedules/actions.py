@@ -155,6 +155,7 @@ async def run_now(uow: UnitOfWork, caller: Caller, schedule_id: UUID) -> str:
     job_id = f"cron:{schedule.id}:by-hand:{uuid7().hex}"
     uow.enqueue(call_of(schedule).deferred(job_id=job_id))
     schedule.last_job_id = job_id
+    schedule.run_count += 1
     run = {"tick": await queries.now(uow.session), "state": Firing.FIRED, "reason": "by hand"}
     await queries.add_runs(uow.session, [{"schedule_id": schedule.id, "job_id": job_id, **run}])
     await uow.session.flush()

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.db.base import Base, Row
@@ -59,6 +59,8 @@ class Schedule(Row):
     last_tick_at: Mapped[datetime | None]
     """The last one that fired."""
     last_job_id: Mapped[str | None]
+    run_count: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """Jobs of it, by ticks and by hand."""
 
 
 class ScheduleRun(Base):

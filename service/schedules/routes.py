@@ -124,6 +124,7 @@ def show(schedule: Schedule) -> schemas.ScheduleOut:
         version=schedule.version,
         last_tick_at=schedule.last_tick_at,
         last_job_id=schedule.last_job_id,
+        run_count=schedule.run_count,
         next_tick_at=schedule.next_tick_at,
         created_at=schedule.created_at,
     )

@@ -87,6 +87,8 @@ class ScheduleOut(Reply):
     version: int
     last_tick_at: datetime | None
     last_job_id: str | None
+    run_count: int
+    """Jobs of it so far, by ticks and by hand."""
     next_tick_at: datetime
     created_at: datetime
 

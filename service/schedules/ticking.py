@@ -115,7 +115,11 @@ def _decide(schedule: Schedule, moment: datetime, *, busy: bool) -> Decision:
     rows = [{"schedule_id": schedule.id, **dict(zip(_COLUMNS, run, strict=True))} for run in runs]
     values: dict[str, Any] = {"next_tick_at": plan.next_tick}
     if calls:
-        values |= {"last_tick_at": plan.fire[-1], "last_job_id": calls[-1].job_id}
+        values |= {
+            "last_tick_at": plan.fire[-1],
+            "last_job_id": calls[-1].job_id,
+            "run_count": Schedule.run_count + len(calls),
+        }
     return Decision(schedule, values, rows, calls)
 
 

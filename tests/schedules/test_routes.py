@@ -149,7 +149,7 @@ async def test_pausing_and_resuming(api: Installation) -> None:
 
 
 async def test_running_one_now(api: Installation) -> None:
-    """Whatever the time, also when paused; not beside its own last run."""
+    """N021: whatever the time, also when paused; not beside its own last run."""
     path = f"/v1/schedules/{await static_id(api)}"
     await api.post(f"{path}/pause", {})
     reply = await api.post(f"{path}/run", {})
@@ -159,7 +159,9 @@ async def test_running_one_now(api: Installation) -> None:
     assert (again.status_code, job_id in again.json()["detail"]) == (409, True)
     await api.work("maintenance")
     assert (await api.get(f"/v1/jobs/{job_id}")).json()["state"] == "succeeded"
-    (run,) = (await api.get(path)).json()["runs"]
+    shown = (await api.get(path)).json()
+    assert shown["run_count"] == 1
+    (run,) = shown["runs"]
     assert (run["state"], run["job_id"], run["reason"]) == ("fired", job_id, "by hand")
     assert (await api.post(f"{path}/run", {})).status_code == 202
 

@@ -67,7 +67,7 @@ def tick_id(made: Schedule, tick: datetime) -> str:
 
 
 async def test_a_tick_becomes_a_durable_job(runtime: Runtime, owner: Caller) -> None:
-    """T018, V036, V079: with its arguments, its id, its actor, and both rows told of it."""
+    """N021, T018, V036, V079: with its arguments, its id, its actor, and both rows told of it."""
     made = await schedule(runtime, owner, arguments={"word": "tock"})
     assert await ticking.fire_due(runtime, NOON - timedelta(milliseconds=1), ()) == 0
     assert await job_ids(runtime) == []
@@ -79,9 +79,8 @@ async def test_a_tick_becomes_a_durable_job(runtime: Runtime, owner: Caller) -> 
     assert await rows(runtime, "SELECT tick, state, job_id FROM schedule_runs") == [
         (NOON, "fired", tick_id(made, NOON))
     ]
-    assert await rows(runtime, "SELECT next_tick_at, last_tick_at, last_job_id FROM schedules") == [
-        (NOON + MINUTE, NOON, tick_id(made, NOON))
-    ]
+    told = "SELECT next_tick_at, last_tick_at, last_job_id, run_count FROM schedules"
+    assert await rows(runtime, told) == [(NOON + MINUTE, NOON, tick_id(made, NOON), 1)]
     words: list[str] = []
 
     async def note(ctx: Context, word: str = "tick") -> None:
