@@ -84,7 +84,7 @@ async def test_poison(site: Site) -> None:
 async def test_limit_holder(site: Site) -> None:
     """A dead holder frees its slot, and the limit holds meanwhile."""
     (holder,) = await site.fleet.start()
-    await site.send([jobs.limited(key="a", seconds=2.5 * site.lease)])
+    await site.send([jobs.limited(key="a", seconds=2.5 * site.lease + 3)])
     await site.counted("start", 1)
     await site.fleet.start()
     await site.send([jobs.limited(key="a", seconds=0.05) for _ in range(5)])

@@ -151,9 +151,9 @@ async def test_stubborn_jobs(site: Site) -> None:
 async def test_told_to_stop(site: Site) -> None:
     """A worker that is told to stop finishes what it can and hands over the rest at once."""
     for name, grace, seconds, twice in (
-        ("short", 0, 1.0, False),
+        ("short", 0, 4.0, False),  # longer than another worker takes to start
         ("long", 5, 0.6, False),
-        ("twice", 5, 1.0, True),
+        ("twice", 5, 4.0, True),
     ):
         (leaving,) = await site.fleet.start(slots=5, grace=grace)
         before = site.ledger.count("start")

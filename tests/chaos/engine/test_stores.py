@@ -109,8 +109,9 @@ async def test_outage(site: Site) -> None:
 async def test_full_memory(site: Site) -> None:
     """Nothing is half done when memory is full, and finishing and renewing still work."""
     await site.fleet.start(slots=5)
-    short = await site.send(jobs.work(seconds=1.2 * site.lease) for _ in range(3))
-    await site.send(jobs.work(seconds=2.5 * site.lease) for _ in range(2))
+    starting = 4  # seconds that the second worker may take meanwhile
+    short = await site.send(jobs.work(seconds=starting + 1.2 * site.lease) for _ in range(3))
+    await site.send(jobs.work(seconds=starting + 2.5 * site.lease) for _ in range(2))
     await site.counted("start", 5)
     await site.fleet.start()
     ballast = await _fill_memory(site)
@@ -127,7 +128,7 @@ async def test_full_memory(site: Site) -> None:
         left: int = await site.valkey.redis.zcard(KEY)
         return bool(left == stored - len(short))
 
-    await site.until(finished, 1.2 * site.lease + 2, "running jobs finish in full memory")
+    await site.until(finished, starting + 1.2 * site.lease + 2, "running jobs finish in full memory")
     await asyncio.sleep(0.4 * site.lease)
     await site.valkey.redis.delete(*ballast)
     await site.send(jobs.work() for _ in range(20))
