@@ -128,7 +128,8 @@ async def test_full_memory(site: Site) -> None:
         left: int = await site.valkey.redis.zcard(KEY)
         return bool(left == stored - len(short))
 
-    await site.until(finished, starting + 1.2 * site.lease + 2, "running jobs finish in full memory")
+    patience = starting + 1.2 * site.lease + 2
+    await site.until(finished, patience, "running jobs finish in full memory")
     await asyncio.sleep(0.4 * site.lease)
     await site.valkey.redis.delete(*ballast)
     await site.send(jobs.work() for _ in range(20))
