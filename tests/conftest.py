@@ -7,14 +7,13 @@ import asyncio
 import itertools
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from service.access.actions import create_key
 from service.access.caller import Scope
@@ -58,27 +57,29 @@ async def _do_not_wait_for_disks(url: str) -> None:
     await engine.dispose()
 
 
-@asynccontextmanager
-async def _database(template_url: str) -> AsyncIterator[str]:
-    name = f"test_{next(_numbers)}"
-    engine = create_async_engine(
-        template_url.replace("/almanac?", "/postgres?"), isolation_level="AUTOCOMMIT"
-    )
-    async with engine.connect() as connection:
-        await connection.execute(
-            text(f"CREATE DATABASE {name} TEMPLATE almanac STRATEGY FILE_COPY")
-        )
-    yield template_url.replace("/almanac?", f"/{name}?")
-    async with engine.connect() as connection:
-        await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+@pytest_asyncio.fixture(scope="session")
+async def postgres(servers: Endpoints) -> AsyncIterator[AsyncEngine]:
+    """A connection that makes and drops the databases of tests."""
+    url = servers.database_url.replace("/almanac?", "/postgres?")
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    yield engine
     await engine.dispose()
 
 
 @pytest_asyncio.fixture
-async def settings(servers: Endpoints, tmp_path: Path) -> AsyncIterator[Settings]:
+async def settings(
+    servers: Endpoints, postgres: AsyncEngine, tmp_path: Path
+) -> AsyncIterator[Settings]:
     """Settings of one test: its own database, nothing of the environment."""
-    async with _database(servers.database_url) as url:
-        yield settings_for(url, servers.redis_url, tmp_path)
+    name = f"test_{next(_numbers)}"
+    async with postgres.connect() as connection:
+        # Copied as files: the template is small, and its pages need not be logged.
+        create = f"CREATE DATABASE {name} TEMPLATE almanac STRATEGY FILE_COPY"
+        await connection.execute(text(create))
+    url = servers.database_url.replace("/almanac?", f"/{name}?")
+    yield settings_for(url, servers.redis_url, tmp_path)
+    async with postgres.connect() as connection:
+        await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest_asyncio.fixture
