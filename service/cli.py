@@ -184,12 +184,12 @@ def worker(  # noqa: PLR0913, PLR0917 - one parameter is one option
     ] = False,
 ) -> None:
     """Serve one or several queues."""
-    from service.commands.check import check_or_exit
+    from service.commands.check import check_workers
     from service.commands.worker import WorkerOptions, run_worker
 
     settings = Settings()
     if check:
-        check_or_exit(settings, queues)
+        check_workers(settings, queues)
         return
     if log_level is not None:
         settings = settings.model_copy(update={"log_level": log_level})

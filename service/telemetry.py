@@ -97,7 +97,7 @@ class Recorder:
             span = _Span(started)
             try:
                 yield span
-            except BaseException as error:
+            except BaseException as error:  # raised again: its span says so
                 span.fail(type(error).__name__, str(error))
                 raise
 

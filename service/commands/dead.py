@@ -1,10 +1,11 @@
 """`almanac dead`: jobs that will not be retried by themselves."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from service.access.caller import Caller
 from service.commands.acting import on_runtime
 from service.commands.history import print_page
 from service.commands.terminal import Json, QueueName, err, out, print_json
@@ -12,10 +13,11 @@ from service.kit.pagination import MAX_LIMIT
 from service.monitoring import dead, dead_steering
 from service.monitoring.auditing import note
 from service.monitoring.dead_queries import Wanted
-from service.monitoring.dead_steering import Replay
 from service.monitoring.schemas import DeadSelection
 from service.operator import OPERATOR
 from service.runtime import Runtime
+
+T = TypeVar("T")
 
 app = typer.Typer()
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of jobs")]
@@ -49,13 +51,7 @@ def replay_dead(  # noqa: PLR0913 - one parameter is one option
 ) -> None:
     """Let dead jobs run again, as if they had never run."""
     which = _selection(ids, name, queue, error, everything=everything)
-
-    async def replay(runtime: Runtime) -> Replay:
-        wanted = dead.wanted_of(which)
-        await note(runtime, OPERATOR, "dead.replay", "dead jobs", **_told(which))
-        return await dead_steering.replay(runtime, OPERATOR, wanted)
-
-    done = on_runtime(replay)
+    done = _act(which, "dead.replay", dead_steering.replay)
     _print_counts({"replayed": done.replayed, "left": done.left}, as_json=as_json)
     for job_id, reason in done.refused.items():
         err.print(f"{job_id}: {reason}", soft_wrap=True)
@@ -73,13 +69,8 @@ def discard_dead(  # noqa: PLR0913 - one parameter is one option
 ) -> None:
     """Forget dead jobs for good."""
     which = _selection(ids, name, queue, error, everything=everything)
-
-    async def discard(runtime: Runtime) -> int:
-        wanted = dead.wanted_of(which)
-        await note(runtime, OPERATOR, "dead.discard", "dead jobs", **_told(which))
-        return await dead_steering.discard(runtime, OPERATOR, wanted)
-
-    _print_counts({"discarded": on_runtime(discard)}, as_json=as_json)
+    count = _act(which, "dead.discard", dead_steering.discard)
+    _print_counts({"discarded": count}, as_json=as_json)
 
 
 def _selection(
@@ -95,9 +86,20 @@ def _selection(
     )
 
 
-def _told(which: DeadSelection) -> dict[str, Any]:
-    """Return which jobs are meant, as the audit log has it."""
-    return which.model_dump(exclude_defaults=True)
+def _act(
+    which: DeadSelection,
+    action: str,
+    act: Callable[[Runtime, Caller, Wanted], Coroutine[Any, Any, T]],
+) -> T:
+    """Do something to the jobs that are meant, once the audit log has it."""
+
+    async def noted(runtime: Runtime) -> T:
+        wanted = dead.wanted_of(which)
+        told = which.model_dump(exclude_defaults=True)
+        await note(runtime, OPERATOR, action, "dead jobs", **told)
+        return await act(runtime, OPERATOR, wanted)
+
+    return on_runtime(noted)
 
 
 def _print_counts(counts: dict[str, int], *, as_json: bool) -> None:

@@ -31,9 +31,7 @@ async def cancel(runtime: Runtime, caller: Caller, job_id: str) -> None:
     """
     if posts.is_publish_job(job_id):
         async with runtime.unit_of_work() as uow:
-            horizon = runtime.settings.enqueue_horizon
-            desk = posts.Desk(uow, caller, runtime.platforms, horizon)
-            await posts.cancel_publish_job(desk, job_id)
+            await posts.cancel_publish_job(posts.Desk.of(runtime, uow, caller), job_id)
         return
     job = await _found(runtime, caller, job_id)
     row = await rows.find(runtime, job_id)
@@ -55,9 +53,7 @@ async def retry(runtime: Runtime, caller: Caller, job_id: str) -> None:
     """
     if posts.is_publish_job(job_id):
         async with runtime.unit_of_work() as uow:
-            horizon = runtime.settings.enqueue_horizon
-            desk = posts.Desk(uow, caller, runtime.platforms, horizon)
-            await posts.replay_publish_job(desk, job_id)
+            await posts.replay_publish_job(posts.Desk.of(runtime, uow, caller), job_id)
         return
     job = await _found(runtime, caller, job_id)
     if job.state not in (JobState.FAILED, JobState.CANCELLED):

@@ -33,11 +33,9 @@ class DeliveryOwner:
         return await self._try(actions.replay_publish_job, view.job_id)
 
     async def _try(self, action: Callable[[Desk, str], Awaitable[None]], job_id: str) -> bool:
-        runtime = self._runtime
         try:
-            async with runtime.unit_of_work() as uow:
-                horizon = runtime.settings.enqueue_horizon
-                await action(Desk(uow, self._caller, runtime.platforms, horizon), job_id)
+            async with self._runtime.unit_of_work() as uow:
+                await action(Desk.of(self._runtime, uow, self._caller), job_id)
         except (Conflict, NotFound) as refusal:
             log.info("job %s is left as it is: %s", job_id, refusal.message)
             return False

@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/posts", tags=["posts"], responses=ERRORS)
 
 async def writing_desk(runtime: Opened, uow: Uow, caller: PostsWriter) -> Desk:
     """Return what actions that change posts work with."""
-    return Desk(uow, caller, runtime.platforms, runtime.settings.enqueue_horizon)
+    return Desk.of(runtime, uow, caller)
 
 
 WritingDesk = Annotated[Desk, Depends(writing_desk)]

@@ -7,6 +7,7 @@ import httpx
 from service.kit.clock import now
 from service.kit.redaction import redact
 from service.monitoring import queue_views
+from service.monitoring.health import SILENT
 from service.queue import Queue, presence, queue_key, verify
 from service.queue.backlog import living
 from service.queue.presence import queue_name
@@ -16,8 +17,6 @@ from service.verifying import database_queries
 from service.verifying.check import Check, Wrong, look
 from service.verifying.code import own_jobs
 
-STALE = 60.0
-"""Seconds without a look for ticks after which the scheduler is down; it looks every 5."""
 API_TIMEOUT = 3.0
 """Seconds that the API has to say that it lives."""
 
@@ -119,6 +118,6 @@ async def scheduler(runtime: Runtime) -> str:
         age = await schedules.last_beat(session)
     zone = f"default zone {runtime.settings.timezone}"
     looked = "never looked for ticks" if age is None else f"looked for ticks {age:.0f} s ago"
-    if age is None or age > STALE:
+    if age is None or age > SILENT:
         raise Wrong(f"{looked}: start almanac worker maintenance; {zone}")
     return f"{looked}, {zone}"
