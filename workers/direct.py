@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import msgspec
 from redis.exceptions import RedisError
 
+from service.kit.tasks import end
 from service.queue import JobCall, declared
 from service.queue.closing import add_event, close_queued
 from service.queue.codec import parse
@@ -40,9 +41,7 @@ async def running(runtime: Runtime) -> AsyncIterator[Direct]:
         yield Direct(runtime.queue, {"runtime": runtime, LEDGER: ledger})
     finally:
         logging.getLogger().removeHandler(logs)
-        for task in beside:
-            task.cancel()
-        await asyncio.wait(beside)
+        await end(*beside)
 
 
 async def run(runtime: Runtime, direct: Direct, queue: str, job_id: str, payload: bytes) -> Ending:

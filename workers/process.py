@@ -8,6 +8,7 @@ from typing import Any
 
 from service.accounts import actions as accounts
 from service.config import Settings
+from service.kit.tasks import end
 from service.logs import start_logging
 from service.production import refuse_evicting_redis
 from service.queue import QueueClient
@@ -26,8 +27,6 @@ SERIALIZER = serialize
 DESERIALIZER = deserialize
 NAME = process_name()
 """Names this worker in attempts and records."""
-CANCEL_AGAIN = 5.0
-"""Seconds that a loop has to end before it is cancelled once more."""
 COMPLETION_WAIT = 35
 """Seconds that running jobs get at SIGTERM: a little more than the longest publishing call."""
 HEALTH_INTERVAL = 60
@@ -80,11 +79,4 @@ def keep_logs(ctx: Context, ledger: JobLedger) -> None:
 
 def beside(ctx: Context, work: Coroutine[Any, Any, None]) -> None:
     """Do endless work beside the jobs, until `shutdown`."""
-    ctx["stack"].push_async_callback(_end, asyncio.create_task(work))
-
-
-async def _end(task: "asyncio.Task[None]") -> None:
-    """Cancel a task and wait for its end; again where a library has lost the cancellation."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=CANCEL_AGAIN)
+    ctx["stack"].push_async_callback(end, asyncio.create_task(work))

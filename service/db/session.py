@@ -16,12 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import QueuePool
 
 from service.db import outbox
+from service.kit.tasks import end
 
 RETRY_FOR = 10.0
 """Seconds: a restart of PostgreSQL, and less than a claim is held."""
 RETRY_PAUSE = 0.2
-CANCEL_AGAIN = 0.5
-"""Seconds that cancelled work has to end before it is cancelled once more."""
 LOCK_LOOK = 5.0
 """Seconds between two looks whether the connection stands that holds a lock."""
 SHUTTING_DOWN = ("57P01", "57P02", "57P03")
@@ -99,9 +98,7 @@ class Database:
                     await connection.scalar(select(1))
                 working.result()
             finally:
-                while not working.done():  # libraries lose a cancellation now and then
-                    working.cancel()
-                    await asyncio.wait([working], timeout=CANCEL_AGAIN)
+                await end(working)
                 await connection.invalidate()  # its end gives the lock back
 
     def connections(self) -> dict[str, tuple[int, int]]:

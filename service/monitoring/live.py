@@ -10,6 +10,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from service.access.caller import Caller
+from service.kit.tasks import end
 from service.monitoring.visibility import sees
 from service.queue import QueueClient, live
 from service.queue.live import LiveEvent
@@ -144,9 +145,7 @@ class Hub:
             self._listeners.discard(listener)
             if not self._listeners and self._reading is not None:
                 reading, self._reading = self._reading, None
-                reading.cancel()
-                with suppress(asyncio.CancelledError):
-                    await reading
+                await end(reading)
 
     async def _read(self) -> None:
         while True:

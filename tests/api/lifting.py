@@ -5,6 +5,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.kit.tasks import end
 from service.queue import RetryPolicy, job
 from tests.support import Installation
 from workers.engine import LEDGER, Context, run
@@ -50,7 +51,7 @@ class Gym:
         log.addHandler(handler := RunLog(ledger.notes))
         await api.work(functions=[run(lift, self.lift)], ctx=ctx, **settings)
         log.removeHandler(handler)
-        telling.cancel()
+        await end(telling)
         await api.record()
 
 

@@ -15,6 +15,7 @@ from service.access.models import User
 from service.db import outbox
 from service.db.outbox import DurableJob
 from service.kit.clock import now
+from service.kit.tasks import end
 from service.monitoring import rows
 from service.operator import OPERATOR
 from service.queue import JobCall, RetryPolicy, connect, job, purge, queue_key
@@ -172,8 +173,7 @@ async def test_a_wipe_while_the_maintenance_watches(runtime: Runtime) -> None:
             while not await runtime.queue.exists("arq:job:a"):  # noqa: ASYNC110 - likewise
                 await asyncio.sleep(0.01)
     finally:
-        sweeping.cancel()
-        await asyncio.wait([sweeping])
+        await end(sweeping)
     code = Code()
     await work(runtime, code)
     assert code.runs == [1]
@@ -274,7 +274,7 @@ async def test_jobs_that_begin_together_are_told_apart(
             while await lapsed(runtime, "c"):  # noqa: ASYNC110 - the row is no event
                 await asyncio.sleep(0.05)
     finally:
-        renewing.cancel()
+        await end(renewing)
     assert (await row(runtime, "a")).state == "succeeded"
     assert (await row(runtime, "b")).state == "cancelled"
 

@@ -12,6 +12,7 @@ from pydantic import SecretStr, ValidationError
 from service.config import AlertSetting, Settings
 from service.db.session import Database
 from service.errors import ConfigurationError
+from service.kit.tasks import end
 from service.monitoring import alerting
 from service.monitoring.alert_conditions import Conditions
 from service.monitoring.alert_rules import KINDS, Seen
@@ -205,9 +206,7 @@ async def test_postgresql_away(
         assert len(smtp.mails) == 1, "two processes see it, one mails"
         proxy.heal()
         await until(lambda: _mailed(smtp, 2))
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         await database.close()
     subjects = [mail.message["Subject"] for mail in smtp.mails]
     assert subjects == [

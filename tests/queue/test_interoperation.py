@@ -15,6 +15,7 @@ from arq.jobs import Job, JobStatus
 from arq.worker import JobExecutionFailed
 from redis.asyncio import ConnectionPool
 
+from service.kit.tasks import end
 from service.queue import JobState, QueueClient, RemoteError, inspect
 from service.queue.codec import deserialize, serialize
 from tests.queue.examples import (
@@ -128,8 +129,7 @@ async def test_arqs_abort_works_on_our_jobs(
     assert view is not None
     assert view.state is JobState.CANCELLED
     assert runs.calls == ([] if until else [("sleep", {"seconds": 30.0})])
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    await end(running)
 
 
 async def test_failures_come_back_as_exceptions(client: QueueClient, stock: ArqRedis) -> None:

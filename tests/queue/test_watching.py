@@ -11,6 +11,7 @@ import pytest_asyncio
 from arq.connections import ArqRedis
 from arq.jobs import ResultNotFound
 
+from service.kit.tasks import end
 from service.queue import JobState, QueueClient, cancel, connect, wait
 from service.queue.codec import serialize
 from tests.queue.conftest import running_valkey
@@ -198,8 +199,7 @@ async def test_those_who_give_up_leave_nothing(waiting: QueueClient) -> None:
     task = asyncio.create_task(sent.result())
     await asyncio.sleep(0.05)
     assert len(waiting.job_watch.watched) == 2
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await end(task)
     assert waiting.job_watch.watched == frozenset()
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.kit.children import start
+from service.kit.tasks import end
 from tests.embedded.helpers import alive
 from workers.engine.supervisor import Pace, Probe, Supervisor
 
@@ -78,8 +79,7 @@ class House:
         try:
             yield supervisor, task
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            await end(task)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5) -> None:

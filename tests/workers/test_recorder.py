@@ -7,6 +7,7 @@ from secrets import token_hex
 import pytest
 from sqlalchemy import text
 
+from service.kit.tasks import end
 from service.monitoring.recording import Recorder
 from service.queue.instants import to_ms
 from service.runtime import Runtime
@@ -145,6 +146,5 @@ async def test_the_loop_records_within_a_second_or_so(runtime: Runtime) -> None:
                 while job not in await recorded(runtime):  # noqa: ASYNC110 - rows are no events
                     await asyncio.sleep(0.05)
     finally:
-        working.cancel()
-        await asyncio.wait([working])
+        await end(working)
     assert await recorded(runtime) == ["a", "b"]

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from service.kit.clock import now
+from service.kit.tasks import end
 from service.kit.text import storable
 from service.queue import RetryPolicy, live
 from service.queue.codec import parse
@@ -60,7 +61,7 @@ async def working(runtime: Runtime, code: Code) -> AsyncIterator[Worker]:
     finally:
         root.removeHandler(handler)
         root.setLevel(level)
-        serving.cancel()
+        await end(serving)
 
 
 async def test_progress_is_seen_while_it_runs_and_never_falls(
@@ -124,7 +125,7 @@ async def test_whoever_watches_is_told_of_progress(
     await start(runtime, chain(note(name="slow")).named("told"))
     async with working(runtime, Code(inside=tell)):
         pass
-    watching.cancel()
+    await end(watching)
     assert [(event.percent, event.text) for event in events] == [
         (40, "40 of 100"),
         (90, "90 of 100"),

@@ -17,6 +17,7 @@ from arq.connections import ArqRedis, create_pool
 from redis.exceptions import RedisError
 
 from service.errors import Unavailable
+from service.kit.tasks import end
 from service.queue import verify
 from service.queue.codec import deserialize, serialize
 from workers.engine.cron import TICKED
@@ -152,8 +153,7 @@ class Worker(arq.worker.Worker):
         finally:
             stopping.cancel()
             failed = [chore for chore in self._chores if chore.done()]
-            for chore in self._chores:
-                await _end(chore)
+            await end(*self._chores)
             await self._drain(turns, serving)
             await steering.close()
             await keeper.close()
@@ -260,7 +260,7 @@ class Worker(arq.worker.Worker):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_ENDING):
                 await turns.outbox.flush()
-        await _end(serving)
+        await end(serving)
 
     async def _beat(self, turns: Turns) -> None:
         """Follow the load, and notice when it is time to be replaced."""
@@ -374,13 +374,6 @@ def _settings() -> inspect.Signature:
 
 
 Worker.__signature__ = _settings()
-
-
-async def _end(task: "asyncio.Task[None]") -> None:
-    """Cancel a task, as often as it takes: libraries lose a cancellation now and then."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=0.2)
 
 
 def install() -> None:

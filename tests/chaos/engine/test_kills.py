@@ -2,6 +2,7 @@
 
 import asyncio
 
+from service.kit.tasks import end
 from tests.chaos.engine import jobs
 from tests.chaos.engine.scenario import KEY, Site, scenario
 from workers.engine.release import release_incarnation
@@ -64,8 +65,7 @@ async def test_poison(site: Site) -> None:
         await site.send([*calls, jobs.poison().deferred(job_id="poison"), *calls])
         await site.drained(crashes * (site.lease + 5) + 5)
     finally:
-        keeper.cancel()
-        await asyncio.gather(keeper, return_exceptions=True)
+        await end(keeper)
     facts = await site.judge(undone=["poison"])
     runs = site.ledger.read().by_job["poison"]
     site.findings.exactly("kills", len(runs), crashes)

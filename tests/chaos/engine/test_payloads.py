@@ -9,6 +9,7 @@ from typing import Any
 from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool
 
+from service.kit.tasks import end
 from service.queue import JobState, PayloadTooLarge, inspect
 from service.queue.codec import serialize
 from tests.chaos.engine import jobs
@@ -86,8 +87,7 @@ async def test_exit(site: Site) -> None:
         await site.send([jobs.odd("exit").deferred(job_id="exit"), *[jobs.work()] * 5])
         await site.drained(crashes * (site.lease + 5) + 5)
     finally:
-        keeper.cancel()
-        await asyncio.gather(keeper, return_exceptions=True)
+        await end(keeper)
     await site.judge(undone=["exit"])
     site.findings.at_most("runs of it", len(site.ledger.read().by_job["exit"]), crashes)
 

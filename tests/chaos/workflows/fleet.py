@@ -5,10 +5,11 @@ import random
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from service.config import Settings
+from service.kit.tasks import end
 from tests.e2e.processes import ALMANAC, Running, environment_of, running
 
 WORKER = (sys.executable, "-m", "tests.chaos.workflows.jobs")
@@ -77,8 +78,6 @@ async def fleet(
         await asyncio.to_thread(found.wait_ready)
         killing = asyncio.create_task(found.keep_killing(every, kills))
         yield found
-        killing.cancel()
-        with suppress(asyncio.CancelledError):
-            await killing
+        await end(killing)
     finally:
         found.close()
