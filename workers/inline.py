@@ -14,7 +14,6 @@ from redis.exceptions import RedisError
 import service.operator  # noqa: F401 - it declares every job
 from service.db import outbox
 from service.db.outbox import DurableJob
-from service.kit.tasks import end
 from service.queue import declared, queue_key
 from service.queue.backlog import backlogs, living
 from service.runtime import Runtime
@@ -93,7 +92,9 @@ class Fallback:
 
     async def close(self) -> None:
         """Interrupt what runs here; others may run it at once."""
-        await end(*self._running.values())
+        for task in self._running.values():
+            task.cancel()
+        await self.idle()
 
     async def _run(self, row: DurableJob) -> None:
         try:

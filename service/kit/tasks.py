@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-AGAIN = 0.2
-"""Seconds that a cancelled task has to end before it is cancelled once more."""
+AGAIN = 2.0
+"""Seconds that a cancelled task has to clean up before it is cancelled once more."""
 
 
 async def end(*tasks: "asyncio.Task[Any]") -> None:
