@@ -1,6 +1,7 @@
 """What every route needs: the runtime, a unit of work, the caller, remembered replies."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -100,13 +101,20 @@ async def authenticated(
             idle = runtime.settings.session_idle
             caller, request.state.login = await session_actions.resume(uow.session, cookie, idle)
             refuse_forged(request, runtime.settings.base_url, cookie)
+    with acting(request, caller):
+        yield caller
+
+
+@contextmanager
+def acting(request: Request, caller: Caller) -> Iterator[None]:
+    """Say who acts: to jobs that are sent meanwhile, log lines and the audit log."""
     request.state.actor = caller.actor
     with (
         set_to(HEADERS, {**HEADERS.get(), "actor": caller.actor}),
         set_to(LOG_FIELDS, {**LOG_FIELDS.get(), "actor": caller.actor}),
         set_to(ADDRESS, request.client.host if request.client else None),
     ):
-        yield caller
+        yield
 
 
 def _needs(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:

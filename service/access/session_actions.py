@@ -58,6 +58,17 @@ async def resume(session: AsyncSession, cookie: str, idle: timedelta) -> tuple[C
     Raises:
         Unauthenticated: nobody is; the session has ended or its user is disabled.
     """
+    caller, row = await look(session, cookie, idle)
+    await session_queries.touch_session(session, row.id)
+    return caller, row
+
+
+async def look(session: AsyncSession, cookie: str, idle: timedelta) -> tuple[Caller, Session]:
+    """Return who is logged in with this cookie, which does not count as being there.
+
+    Raises:
+        Unauthenticated: as `resume`.
+    """
     found = await session_queries.session_by_digest(session, rules.digest(cookie))
     if found is None:
         raise Unauthenticated("This session has ended: log in again")
@@ -65,7 +76,6 @@ async def resume(session: AsyncSession, cookie: str, idle: timedelta) -> tuple[C
     moment = now()
     if row.expires_at <= moment or row.seen_at + idle <= moment or user.disabled_at is not None:
         raise Unauthenticated("This session has ended: log in again")
-    await session_queries.touch_session(session, row.id)
     return caller_of(user), row
 
 

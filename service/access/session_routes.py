@@ -28,7 +28,7 @@ def get_throttle(request: Request) -> Throttle:
     return throttle
 
 
-def _is_secure(settings: Settings) -> bool:
+def is_secure(settings: Settings) -> bool:
     """Whether browsers may send the cookie over https only."""
     return settings.production or settings.base_url.startswith("https:")
 
@@ -51,7 +51,7 @@ async def begin(
     )
     login = await log_in(runtime, throttle, body.name, body.password.get_secret_value(), visit)
     seconds = int(settings.session_lifetime.total_seconds())
-    set_cookie(response, login.cookie, seconds=seconds, secure=_is_secure(settings))
+    set_cookie(response, login.cookie, seconds=seconds, secure=is_secure(settings))
     return _who(login.caller, login.cookie, login.session)
 
 
@@ -88,7 +88,7 @@ async def end(
     elif (login := _login(request)) is not None:
         await _end(uow, caller, login.id)
     response = Response(status_code=204)
-    drop_cookie(response, secure=_is_secure(runtime.settings))
+    drop_cookie(response, secure=is_secure(runtime.settings))
     return response
 
 

@@ -101,6 +101,17 @@ async def failed_rows(
     return (await session.scalars(found.limit(limit))).all()
 
 
+async def count(session: AsyncSession, caller: Caller, most: int) -> int:
+    """Count the dead jobs that exist for a caller, as far as this many of each kind."""
+    kept = select(DeadJob.id).where(seen_by(caller, DeadJob.actor, DeadJob.name)).limit(most)
+    row = DurableJob
+    failed = row.state == literal_column("'failed'")
+    rows = select(row.id).where(failed, seen_by(caller, row.actor, row.name)).limit(most)
+    parts = [select(func.count()).select_from(part.subquery()) for part in (kept, rows)]
+    found = await session.execute(select(*(part.scalar_subquery() for part in parts)))
+    return sum(found.one())
+
+
 async def forget(session: AsyncSession, ids: Collection[str]) -> None:
     """Delete what is kept of dead jobs without a row."""
     await session.execute(delete(DeadJob).where(DeadJob.id.in_(ids)))

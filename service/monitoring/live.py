@@ -89,6 +89,23 @@ class Listener:
                 if self._wanted(event):
                     yield event, encoded
 
+    async def heard(self, seconds: float) -> bool:
+        """Wait so long for anything; return whether there was something, which is forgotten."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._heard.wait()
+        found = bool(self._past or self._waiting)
+        self._past = b""
+        self._waiting.clear()
+        if not self._ended:
+            self._heard.clear()
+        return found
+
+    @property
+    def ended(self) -> bool:
+        """Whether `end` was called."""
+        return self._ended
+
     def end(self) -> None:
         """Let `chunks` end after what was heard."""
         self._ended = True

@@ -83,6 +83,11 @@ class Delivery(Row):
             "ix_deliveries_claimed", "claimed_until", postgresql_where=text("state = 'publishing'")
         ),
         Index(
+            "ix_deliveries_troubled",
+            "due_at",
+            postgresql_where=text("state IN ('failed', 'unconfirmed', 'held')"),
+        ),
+        Index(
             "ix_deliveries_published",
             "account_id",
             "published_at",

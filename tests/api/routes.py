@@ -148,6 +148,20 @@ UNAUDITED = {
 
 
 def routes_of(app: FastAPI) -> Iterator[tuple[str, APIRoute]]:
+    """Yield every route of the API, by method and path; pages have a table of their own."""
+    yield from (found for found in every_route(app) if not _is_page(found[1]))
+
+
+def pages_of(app: FastAPI) -> Iterator[tuple[str, APIRoute]]:
+    """Yield every route of the dashboard, by method and path."""
+    yield from (found for found in every_route(app) if _is_page(found[1]))
+
+
+def _is_page(route: APIRoute) -> bool:
+    return route.endpoint.__module__.startswith("service.dashboard.")
+
+
+def every_route(app: FastAPI) -> Iterator[tuple[str, APIRoute]]:
     """Yield every route that we wrote, by method and path."""
     for context in iter_route_contexts(app.routes):
         route = context.original_route

@@ -80,6 +80,12 @@ LAYERS = (
         for part in ("service.platforms", "service.providers")
     ),
     Layer(
+        "service.dashboard",
+        ("service",),
+        "pages stand on the domains: they show what routes, actions and queries give them",
+        no_library=("asyncpg", "arq", "httpx"),
+    ),
+    Layer(
         "service.telemetry",
         ("service.telemetry", "service.kit"),
         "it records spans of anything, and is loaded only where spans are wanted",

@@ -1,0 +1,5 @@
+"""The page of keys."""
+
+from fastapi import APIRouter
+
+router = APIRouter(include_in_schema=False)

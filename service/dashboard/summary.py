@@ -1,0 +1,104 @@
+"""The line of numbers on every page: what needs a person comes first."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from redis.exceptions import RedisError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service.access.caller import Caller, Scope
+from service.kit.clock import now
+from service.kit.pagination import Page
+from service.monitoring import alert_queries, dead_queries
+from service.monitoring.queues import queue_keys
+from service.posts import counting_queries
+from service.queue.backlog import backlogs
+from service.runtime import Runtime
+
+FRESH = 2.0
+"""Seconds for which numbers are shown again, however many pages somebody has open."""
+MOST_USERS = 1000
+MOST_DEAD = 1000
+MOST_ALERTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number that leads to what it counts."""
+
+    title: str
+    value: int
+    path: str
+    most: int = 0
+    """Counting ended here; 0: it did not."""
+    bad: bool = False
+    """Whether it is bad for this to be more than none."""
+
+    @property
+    def text(self) -> str:
+        """The number as it is shown."""
+        return f"{self.value:,}{'+' if 0 < self.most <= self.value else ''}"
+
+
+_kept: dict[tuple[int, str], tuple[float, Sequence[Number]]] = {}
+"""By installation and user: when, and what was counted."""
+
+
+async def numbers(runtime: Runtime, caller: Caller) -> Sequence[Number]:
+    """Return the numbers that a caller may see, not older than `FRESH`."""
+    key, moment = (id(runtime), caller.name), time.monotonic()
+    if key in _kept and moment - _kept[key][0] < FRESH:
+        return _kept[key][1]
+    if len(_kept) >= MOST_USERS:
+        _kept.clear()
+    found = await _count(runtime, caller)
+    _kept[key] = moment, found
+    return found
+
+
+async def _count(runtime: Runtime, caller: Caller) -> list[Number]:
+    sees_posts = caller.is_admin or Scope.POSTS_READ in caller.scopes
+    sees_jobs = caller.is_admin or Scope.JOBS_READ in caller.scopes
+    moment = now()
+    async with runtime.database.session() as session:
+        posts = await _posts(session, caller, moment) if sees_posts else []
+        jobs = await _jobs(session, caller) if sees_jobs else []
+    return [*posts, *jobs, *(await _queues(runtime) if sees_jobs else [])]
+
+
+async def _posts(session: AsyncSession, caller: Caller, moment: datetime) -> list[Number]:
+    found = await counting_queries.counts(session, caller, moment)
+    most = counting_queries.MOST_COUNTED
+    return [
+        Number("failed posts", found.failed, "/posts?show=failed", most, bad=True),
+        Number("late posts", found.late, "/posts?show=late", most, bad=True),
+        Number("posts in 24 h", found.scheduled, "/calendar", most),
+    ]
+
+
+async def _jobs(session: AsyncSession, caller: Caller) -> list[Number]:
+    dead = await dead_queries.count(session, caller, MOST_DEAD)
+    alerts = await alert_queries.list_alerts(session, Page(MOST_ALERTS), is_open=True)
+    return [
+        Number("dead jobs", dead, "/dead", MOST_DEAD, bad=True),
+        Number("alerts", len(alerts.items), "/alerts", MOST_ALERTS, bad=True),
+    ]
+
+
+async def _queues(runtime: Runtime) -> list[Number]:
+    try:
+        found = await backlogs(runtime.queue, queue_keys())
+    except (RedisError, OSError):  # the page is about it, or can do without
+        return []
+    waiting, running = (sum(q.waiting for q in found), sum(q.running for q in found))
+    return [
+        Number("waiting", waiting, "/jobs?q=state:queued"),
+        Number("running", running, "/jobs?q=state:running"),
+    ]
+
+
+def forget() -> None:
+    """Count anew at the next page."""
+    _kept.clear()
