@@ -9,34 +9,22 @@ so many jobs are queued a second, each of which is one event for every client.
 import argparse
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
-import httpx
-from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.engine.statistics import percentile
-from benchmarks.engine.systems import ROOT
+from benchmarks.servers import PORT, api, cpu_seconds, own_servers
 from service.access.actions import create_key
 from service.access.caller import Scope
 from service.config import Settings
-from service.db import migrate
-from service.embedded import EmbeddedServers
-from service.kit.process import dying_with_us
 from service.queue import QueueClient
 from service.runtime import open_runtime
 
 QUEUE = "almanac:bench"
-PORT = 18_765
 WANTED = 5.0
 """Percent of a core."""
 
@@ -61,47 +49,6 @@ class Client:
                 self.lags.append(time.time() - int(line[4:17]) / 1000)
 
 
-@contextmanager
-def api(settings: Settings) -> Iterator[int]:
-    """An API process; yields its id."""
-    assert settings.database_url is not None
-    assert settings.redis_url is not None
-    assert settings.secret_key is not None
-    environment = {
-        **os.environ,
-        "ALMANAC_ENV": "development",
-        "ALMANAC_PORT": str(PORT),
-        "ALMANAC_LOG_LEVEL": "WARNING",
-        "ALMANAC_HOME": str(settings.home),
-        "DATABASE_URL": settings.database_url.get_secret_value(),
-        "REDIS_URL": settings.redis_url.get_secret_value(),
-        "SECRET_KEY": settings.secret_key.get_secret_value(),
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service.cli", "api"],
-        cwd=ROOT,
-        env=environment,
-        preexec_fn=dying_with_us(signal.SIGKILL),  # noqa: PLW1509 - system calls only
-    )
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-async def wait_ready() -> None:
-    """Wait until the API answers."""
-    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(30):
-        while True:
-            try:
-                if (await http.get(f"http://127.0.0.1:{PORT}/readyz")).is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)
-
-
 @asynccontextmanager
 async def listening(clients: list[Client], key: str) -> AsyncIterator[None]:
     """Have the clients listen meanwhile."""
@@ -122,12 +69,6 @@ async def send(queue: QueueClient, rate: float, seconds: float) -> int:
         await queue.enqueue_job("bench.noop", _queue_name=QUEUE)
         sent += 1
     return sent
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process has used."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((at / "schedstat").read_text().split()[0]) for at in threads) / 1e9
 
 
 async def measure(
@@ -181,24 +122,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as name,
-        EmbeddedServers(Path(name) / "home") as endpoints,
-    ):
-        settings = Settings(
-            _env_file=None,
-            environment="development",
-            database_url=SecretStr(endpoints.database_url),
-            redis_url=SecretStr(endpoints.redis_url),
-            secret_key=SecretStr("a secret of benchmarks"),
-            home=Path(name) / "home",
+    with own_servers() as settings, api(settings) as pid:
+        found = asyncio.run(
+            measure(settings, pid, arguments.clients, arguments.rate, arguments.seconds)
         )
-        asyncio.run(migrate.upgrade(endpoints.database_url))
-        with api(settings) as pid:
-            asyncio.run(wait_ready())
-            found = asyncio.run(
-                measure(settings, pid, arguments.clients, arguments.rate, arguments.seconds)
-            )
     report(found, as_json=arguments.json)
 
 

@@ -9,22 +9,18 @@ through the whole application, without a socket; PostgreSQL and Valkey are the e
 """
 
 import argparse
-import asyncio
 import json
 import logging
 import os
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 import httpx
 import uvloop
-from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import insert, text
@@ -40,12 +36,11 @@ from benchmarks.history_rows import (
     runs,
     waiting,
 )
+from benchmarks.servers import own_servers
 from service.access.actions import create_key
 from service.access.caller import Scope
 from service.app import create_app
 from service.config import Settings
-from service.db import migrate
-from service.embedded import EmbeddedServers
 from service.kit.ids import uuid7_at
 from service.kit.pagination import encode_cursor
 from service.monitoring import history_queries as queries
@@ -234,16 +229,7 @@ def main() -> None:
     count = arguments.runs or (100_000 if arguments.short else RUNS)
     requests = arguments.requests or (40 if arguments.short else 200)
     logging.basicConfig(level=logging.WARNING)
-    with tempfile.TemporaryDirectory() as name, EmbeddedServers(Path(name) / "home") as endpoints:
-        settings = Settings(
-            _env_file=None,
-            environment="development",
-            database_url=SecretStr(endpoints.database_url),
-            redis_url=SecretStr(endpoints.redis_url),
-            secret_key=SecretStr("a secret of benchmarks"),
-            home=Path(name) / "home",
-        )
-        asyncio.run(migrate.upgrade(endpoints.database_url))
+    with own_servers() as settings:
         taken = uvloop.run(measure(settings, count, requests))
     sys.exit(not report(taken, count, as_json=arguments.json))
 

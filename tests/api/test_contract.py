@@ -22,7 +22,7 @@ from service.config import Settings
 from service.runtime import Runtime
 from tests.servers.threaded import ThreadedServer
 
-EXAMPLES = 12
+EXAMPLES = 8
 """Requests per operation; enough to find laxness in fields, little enough for every run."""
 CHECKS = [
     not_a_server_error,

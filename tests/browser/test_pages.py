@@ -1,0 +1,40 @@
+"""Every page: no complaint of the browser, no barrier, nothing wider than the screen."""
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.browser.person import PHONE, Person, Screen
+from tests.support import Installation
+
+pytestmark = pytest.mark.asyncio
+PAGES = (
+    *("/", "/queues", "/queues/publishing", "/workers", "/jobs", "/jobs?q=state:failed", "/dead"),
+    *("/workflows", "/schedules", "/schedules/new", "/alerts", "/notifications", "/webhooks"),
+    *("/calendar", "/calendar?view=week", "/calendar?view=day", "/posts", "/posts/new"),
+    *("/accounts", "/accounts/new", "/media", "/keys", "/users", "/audit", "/profile"),
+)
+SCREENS = {
+    "light": Screen(),
+    "dark": Screen(dark=True),
+    "phone": Screen(PHONE),
+    "dark phone": Screen(PHONE, dark=True),
+}
+
+
+@pytest.mark.parametrize("look", SCREENS)
+async def test_every_page(look: str, browser: Browser, site: str, api: Installation) -> None:
+    """axe-core finds nothing serious; no script error, no refusal of the policy, no overflow."""
+    async with Person.at(browser, site, api, SCREENS[look]) as person:
+        await person.log_in()
+        found: dict[str, object] = {}
+        for path in PAGES:
+            reply = await person.page.goto(path)
+            assert reply is not None
+            assert reply.status == 200, path
+            told = [*await person.barriers(), *person.complaints]
+            person.complaints.clear()
+            if (wider := await person.overflow()) > 0:
+                told.append(f"{wider} px too wide")
+            if told:
+                found[path] = told
+        assert found == {}
