@@ -7,7 +7,7 @@ INSTALL := $(PIP) install --require-hashes --requirement
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check format up demo docs bench rush chaos peers locks clean
+.PHONY: help setup test e2e check format up demo docs bench rush chaos peers locks clean
 
 PEERS := .venv-peers
 # ardiq, the fastest peer, needs Python 3.12; without one the comparison leaves it out.
@@ -42,7 +42,10 @@ up: setup ## Run API and all workers on embedded servers; Ctrl-C stops everythin
 	@$(BIN)/almanac up $(ARGS)
 
 test: $(VENV)/.test ## Run the tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/browser $(ARGS)
+
+e2e: $(VENV)/.test ## Use the dashboard in Chromium (ARGS="--pictures docs/dashboard" to take pictures)
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: $(VENV)/.test ## Lint, types, architecture
 	@$(BIN)/ruff check .

@@ -81,6 +81,11 @@ async def _until_over(view: View, listener: Listener) -> AsyncIterator[bytes]:
                 return
 
 
+def looking() -> int:
+    """Return how many pages of this process listen."""
+    return len(_looking)
+
+
 async def _still_logged_in(view: View) -> bool:
     idle = view.runtime.settings.session_idle
     try:
