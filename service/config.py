@@ -98,6 +98,8 @@ class Settings(BaseSettings):
 
     enqueue_horizon: timedelta = timedelta(minutes=10)
     """Deliveries due sooner are queued at once; later ones wait as rows for the minute sweep."""
+    approval: bool = False
+    """Whether an admin must approve a post before it is scheduled."""
     publish_retries: int = Field(3, ge=0)
     publish_retry_base: timedelta = timedelta(seconds=60)
     """Delay before the first retry of a delivery; doubles with each further one."""

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from service.dashboard import errors as pages
 from service.errors import (
@@ -38,6 +39,7 @@ def handle_errors(app: FastAPI) -> None:
         InterfaceError: _database_away,
         OperationalError: _database_away,
         ConnectionError: _server_away,
+        ClientDisconnect: _gone,
         RedisError: _server_away,
         DBAPIError: _unexpected,
         Exception: _unexpected,
@@ -140,6 +142,11 @@ async def _database_away(request: Request, error: DBAPIError) -> Response:
 async def _server_away(request: Request, error: Exception) -> Response:
     log.error("a server failed", exc_info=error)
     return await _known(request, Unavailable())
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """Nobody reads the reply: the client left while it sent the request."""
+    return Response(status_code=400)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

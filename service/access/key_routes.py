@@ -9,6 +9,8 @@ from pydantic import AwareDatetime
 
 from service.access import actions, queries, rules, schemas, session_queries
 from service.access.audit import note
+from service.access.caller import Caller
+from service.db.session import UnitOfWork
 from service.errors import InvalidInput, Problem
 from service.kit.ids import first_at
 from service.web import ERRORS, Admin, OnceOnly, Paging, SettingsWriter, Uow
@@ -39,6 +41,11 @@ async def create_key(
     body: schemas.KeyIn, caller: SettingsWriter, uow: Uow, once: OnceOnly
 ) -> JSONResponse:
     """Make a key; the reply is the only place that shows it."""
+    return await once.reply(await make_key(body, caller, uow), shown_once="key")
+
+
+async def make_key(body: schemas.KeyIn, caller: Caller, uow: UnitOfWork) -> schemas.KeyMade:
+    """Make a key for whom the caller may, with what the caller may."""
     session = uow.session
     rules.check_grant(caller, body.scopes)
     user = await actions.owner_of_new_key(session, caller, body.user)
@@ -51,8 +58,7 @@ async def create_key(
     )
     found = await queries.key(session, caller, row.id)
     assert found is not None, "it was made just now"
-    made = schemas.KeyMade(**show_key(found).model_dump(), key=key)
-    return await once.reply(made, shown_once="key")
+    return schemas.KeyMade(**show_key(found).model_dump(), key=key)
 
 
 @router.delete("/keys/{key_id}")

@@ -21,15 +21,20 @@ _NOBODYS = _HASHER.hash(secrets.token_urlsafe(16))
 """What the password of an unknown user is compared with: it takes as long as that of a known."""
 
 
+def check_length(password: str) -> None:
+    """Raise InvalidInput when nobody may have this password."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        message = f"has {len(password)} characters; {SHORTEST} to {LONGEST} are allowed"
+        raise InvalidInput([Problem("password", message)])
+
+
 async def hashed(password: str) -> str:
     """Return what is stored of a password.
 
     Raises:
         InvalidInput: it is too short or too long.
     """
-    if not SHORTEST <= len(password) <= LONGEST:
-        message = f"has {len(password)} characters; {SHORTEST} to {LONGEST} are allowed"
-        raise InvalidInput([Problem("password", message)])
+    check_length(password)
     return await _in_thread(lambda: _HASHER.hash(password))
 
 

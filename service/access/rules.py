@@ -10,7 +10,7 @@ from hmac import digest as hmac
 from urllib.parse import urlsplit
 
 from service.access.caller import Caller, Scope
-from service.errors import Forbidden, InvalidInput, Problem
+from service.errors import Conflict, Forbidden, InvalidInput, Problem
 
 KEY_PREFIX = "almanac_"
 SHOWN = len(KEY_PREFIX) + 6
@@ -79,6 +79,12 @@ def check_grant(caller: Caller, scopes: Collection[Scope]) -> None:
     missing = sorted(set(scopes) - caller.scopes)
     if missing and not caller.is_admin:
         raise Forbidden(f"Only scopes that you hold can be granted; you lack: {', '.join(missing)}")
+
+
+def refuse_lockout(caller: Caller, name: str, scopes: Collection[Scope]) -> None:
+    """Raise Conflict when callers would take `admin` from themselves."""
+    if caller.name == name and caller.is_admin and Scope.ADMIN not in scopes:
+        raise Conflict("You cannot take 'admin' from yourself; another admin can")
 
 
 def check_name(name: str) -> None:

@@ -102,3 +102,8 @@ async def end(session: AsyncSession, caller: Caller, session_id: UUID) -> None:
 async def end_all(session: AsyncSession, caller: Caller) -> int:
     """Log the caller out everywhere; return how many sessions that were."""
     return await session_queries.end_sessions(session, caller.user_id)
+
+
+async def end_others(session: AsyncSession, caller: Caller, kept: UUID) -> int:
+    """Log the caller out everywhere but in one session; return how many others there were."""
+    return await session_queries.end_sessions(session, caller.user_id, but=kept)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Row, delete, func, select, update
+from sqlalchemy import CursorResult, Row, delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.access.models import AuditEntry, Session, User
@@ -48,7 +48,11 @@ async def list_sessions(
 
 
 async def end_sessions(
-    session: AsyncSession, user_id: UUID, only: UUID | None = None, keep: int = 0
+    session: AsyncSession,
+    user_id: UUID,
+    only: UUID | None = None,
+    keep: int = 0,
+    but: UUID | None = None,
 ) -> int:
     """Delete a user's sessions; return how many.
 
@@ -57,6 +61,7 @@ async def end_sessions(
         user_id: whose.
         only: the id of the one to delete; by default all are.
         keep: how many of the latest to leave.
+        but: the id of one to leave.
     """
     latest = select(Session.id).where(Session.user_id == user_id).order_by(Session.id.desc())
     statement = delete(Session).where(
@@ -64,6 +69,8 @@ async def end_sessions(
     )
     if only is not None:
         statement = statement.where(Session.id == only)
+    if but is not None:
+        statement = statement.where(Session.id != but)
     result = await session.execute(statement)
     assert isinstance(result, CursorResult)
     return result.rowcount
@@ -94,21 +101,27 @@ class Wanted:
 
 async def list_entries(session: AsyncSession, wanted: Wanted, page: Page) -> Rows[AuditEntry]:
     """Return a page of the audit log, newest first."""
-    pairs = (
-        (AuditEntry.actor, wanted.actor),
-        (AuditEntry.action, wanted.action),
-        (AuditEntry.subject, wanted.subject),
-    )
-    statement = (
-        select(AuditEntry)
-        .where(
-            AuditEntry.id >= wanted.since,
-            AuditEntry.id < min(wanted.until, page.before or LAST),
-            *(column == value for column, value in pairs if value is not None),
+    given = [
+        (column, value)
+        for column, value in (
+            (AuditEntry.subject, wanted.subject),
+            (AuditEntry.actor, wanted.actor),
+            (AuditEntry.action, wanted.action),
         )
-        .order_by(AuditEntry.id.desc())
-        .limit(page.limit + 1)
-    )
+        if value is not None
+    ]
+    statement = select(AuditEntry).where(*(column == value for column, value in given[1:]))
+    first, end = wanted.since, min(wanted.until, page.before or LAST)
+    if given:
+        # As pairs, so that the index of this column is read from where the page begins: by an
+        # equality PostgreSQL would rather read everything by id, also where nothing matches.
+        column, value = given[0]
+        pair = tuple_(column, AuditEntry.id)
+        statement = statement.where(pair >= (value, first), pair < (value, end))
+        statement = statement.order_by(column.desc())
+    else:
+        statement = statement.where(AuditEntry.id >= first, AuditEntry.id < end)
+    statement = statement.order_by(AuditEntry.id.desc()).limit(page.limit + 1)
     rows = list(await session.scalars(statement))
     items = rows[: page.limit]
     return Rows(items, encode_cursor(items[-1].id) if len(rows) > page.limit else None)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.access import queries, rules, session_queries
+from service.access.caller import Caller
 from service.access.models import User
 from service.errors import Conflict, NotFound
 from service.kit.clock import now
@@ -47,6 +48,46 @@ async def set_password(session: AsyncSession, name: str, password: str) -> User:
     await session_queries.end_sessions(session, user.id)
     await session.flush()
     return user
+
+
+async def set_scopes(
+    session: AsyncSession, caller: Caller, name: str, scopes: Iterable[str]
+) -> User:
+    """Change what a user may do when logged in, from the next request on; keys keep theirs.
+
+    Raises:
+        Conflict: the caller would take `admin` from themselves.
+        InvalidInput: a scope is unknown, or there is none.
+        NotFound: there is no such user.
+    """
+    granted = rules.parse_scopes(scopes)
+    rules.refuse_lockout(caller, name, granted)
+    user = await _found(session, name)
+    user.scopes = sorted(granted)
+    await session.flush()
+    return user
+
+
+async def log_out(session: AsyncSession, name: str) -> int:
+    """End all sessions of a user; return how many there were.
+
+    Raises:
+        NotFound: there is no such user.
+    """
+    user = await _found(session, name)
+    return await session_queries.end_sessions(session, user.id)
+
+
+async def disable_other(session: AsyncSession, caller: Caller, name: str) -> User:
+    """Disable a user who is not the caller, so that nobody locks themselves out.
+
+    Raises:
+        Conflict: it is the caller.
+        NotFound: there is no such user.
+    """
+    if caller.name == name:
+        raise Conflict("You cannot disable yourself; another admin can")
+    return await disable(session, name)
 
 
 async def disable(session: AsyncSession, name: str) -> User:

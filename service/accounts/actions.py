@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service.access.caller import Caller
 from service.accounts import queries
 from service.accounts.models import Account, AccountState
-from service.errors import ConfigurationError, Conflict
+from service.errors import ConfigurationError, Conflict, InvalidInput, NotFound, Problem
 from service.kit.crypto import Keyring
 from service.kit.ids import uuid7
-from service.platforms.contract import Profile
+from service.platforms.contract import CredentialField, Profile
 from service.webhooks import queries as webhooks
 
 
@@ -32,6 +32,16 @@ def unseal(keyring: Keyring, account_id: UUID, what: str, token: bytes) -> dict[
 
 def _place(account_id: UUID, what: str) -> str:
     return f"accounts/{account_id}/{what}"
+
+
+def shown_again(
+    keyring: Keyring, account: Account, fields: Mapping[str, CredentialField]
+) -> dict[str, str]:
+    """Return what was given to connect an account, without its secrets."""
+    given = unseal(keyring, account.id, "credentials", account.credentials)
+    return {
+        name: given[name] for name, field in fields.items() if name in given and not field.secret
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +78,72 @@ async def connect(
             local=connection.local,
         )
         session.add(account)
+    _renew(account, keyring, connection)
+    await session.flush()
+    await session.refresh(account)
+    return account
+
+
+async def reconnect(
+    session: AsyncSession,
+    caller: Caller,
+    keyring: Keyring,
+    account_id: UUID,
+    connection: Connection,
+) -> Account:
+    """Give an account new credentials, which its platform has accepted for that very account.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+        InvalidInput: the credentials are those of another account.
+    """
+    account = await _for_change(session, caller, account_id)
+    profile = connection.profile
+    if (account.base_url, account.handle) != (profile.base_url, profile.handle):
+        text = (
+            f"These are the credentials of {profile.handle} at {profile.base_url}, not of "
+            f"{account.handle} at {account.base_url}; connect that one as an account of its own"
+        )
+        raise InvalidInput([Problem("credentials", text, "other_account")])
+    _renew(account, keyring, connection)
+    await session.flush()
+    return account
+
+
+def _renew(account: Account, keyring: Keyring, connection: Connection) -> None:
+    profile = connection.profile
     account.display_name = profile.display_name
     account.limits = msgspec.to_builtins(profile.limits)
     account.state = AccountState.ACTIVE
     account.credentials = seal(keyring, account.id, "credentials", connection.credentials)
     account.session = seal(keyring, account.id, "session", profile.session)
+
+
+async def remove(
+    session: AsyncSession, caller: Caller, keyring: Keyring, account_id: UUID
+) -> Account:
+    """Forget an account's credentials; what was published stays its history.
+
+    What is scheduled is no concern of this: see `leave_account` of posts.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+        Conflict: it was removed before.
+    """
+    account = await _for_change(session, caller, account_id)
+    if account.state == AccountState.DISCONNECTED:
+        raise Conflict("This account has been removed already")
+    account.state = AccountState.DISCONNECTED
+    account.credentials = seal(keyring, account.id, "credentials", {})
+    account.session = seal(keyring, account.id, "session", {})
     await session.flush()
-    await session.refresh(account)
+    return account
+
+
+async def _for_change(session: AsyncSession, caller: Caller, account_id: UUID) -> Account:
+    account = await queries.account_for_change(session, caller, account_id)
+    if account is None:
+        raise NotFound("There is no such account")
     return account
 
 

@@ -15,6 +15,8 @@ class AccountState(StrEnum):
 
     ACTIVE = "active"
     NEEDS_RECONNECT = "needs_reconnect"
+    DISCONNECTED = "disconnected"
+    """A person has removed it: its credentials are gone, the row stays for its history."""
 
 
 class Account(Row):

@@ -32,26 +32,55 @@ async def accounts_by_id(
     return (await session.scalars(_visible(caller).where(Account.id.in_(ids)))).all()
 
 
+async def usable_accounts(
+    session: AsyncSession, caller: Caller, ids: Collection[UUID]
+) -> Sequence[Account]:
+    """Return those of these accounts that the caller may post to: none that was removed."""
+    statement = _visible(caller).where(Account.id.in_(ids), _connected())
+    return (await session.scalars(statement)).all()
+
+
+async def account_for_change(
+    session: AsyncSession, caller: Caller, account_id: UUID
+) -> Account | None:
+    """Return an account, locked until the transaction ends, if the caller may see it."""
+    found = _visible(caller).where(Account.id == account_id)
+    return await session.scalar(found.with_for_update().execution_options(populate_existing=True))
+
+
 async def accounts_on(
     session: AsyncSession, owner_id: UUID, platforms: Collection[str]
 ) -> Sequence[Account]:
-    """Return an owner's accounts on these platforms."""
+    """Return an owner's accounts on these platforms, without those that were removed."""
     found = await session.scalars(
         select(Account)
-        .where(Account.owner_id == owner_id, Account.platform.in_(platforms))
+        .where(Account.owner_id == owner_id, Account.platform.in_(platforms), _connected())
         .order_by(Account.id)
     )
     return found.all()
 
 
-async def list_accounts(session: AsyncSession, caller: Caller, page: Page) -> Rows[Account]:
-    """Return a page of accounts, newest first."""
+async def list_accounts(
+    session: AsyncSession,
+    caller: Caller,
+    page: Page,
+    platform: str | None = None,
+    state: AccountState | None = None,
+) -> Rows[Account]:
+    """Return a page of accounts, newest first; those that were removed only if asked for."""
     statement = _visible(caller).order_by(Account.id.desc()).limit(page.limit + 1)
+    statement = statement.where(_connected() if state is None else Account.state == state)
+    if platform:
+        statement = statement.where(Account.platform == platform)
     if page.before:
         statement = statement.where(Account.id < page.before)
     rows = list(await session.scalars(statement))
     items = rows[: page.limit]
     return Rows(items, encode_cursor(items[-1].id) if len(rows) > page.limit else None)
+
+
+def _connected() -> ColumnElement[bool]:
+    return Account.state != AccountState.DISCONNECTED
 
 
 async def same_account(

@@ -4,17 +4,20 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
 from service.access.audit import note
+from service.access.caller import Caller, Scope
 from service.accounts import actions, queries, schemas
-from service.accounts.models import Account
+from service.accounts.models import Account, AccountState
+from service.db.session import UnitOfWork
 from service.errors import InvalidInput, NotFound, Problem
 from service.kit.outbound import OutboundRefused
 from service.platforms.contract import PlatformError
 from service.platforms.registry import ALIASES
 from service.posts import actions as posts
+from service.runtime import Runtime
 from service.web import (
     ERRORS,
     OnceOnly,
@@ -36,14 +39,34 @@ async def connection(
     Raises:
         InvalidInput: the platform is unknown, a credential is missing, or the platform refuses.
     """
-    platform = runtime.platforms.get(ALIASES.get(body.platform, body.platform))
+    return await _checked(runtime, body.platform, body.base_url, body.credentials)
+
+
+async def renewal(
+    account_id: UUID, body: schemas.CredentialsIn, runtime: Opened, caller: SettingsWriter
+) -> actions.Connection:
+    """Check new credentials with the account's platform, holding no database connection.
+
+    Raises:
+        NotFound: there is no such account, or it is somebody else's.
+        InvalidInput: a credential is missing, or the platform refuses.
+    """
+    async with runtime.unit_of_work() as uow:
+        account = await _found(uow, caller, account_id)
+    return await _checked(runtime, account.platform, account.base_url, body.credentials)
+
+
+async def _checked(
+    runtime: Runtime, name: str, base_url: str | None, given: dict[str, schemas.Credential]
+) -> actions.Connection:
+    platform = runtime.platforms.get(ALIASES.get(name, name))
     if platform is None:
         known = ", ".join(runtime.platforms)
-        raise InvalidInput([Problem("platform", f"'{body.platform}' is unknown; known: {known}")])
-    credentials = {name: value.get_secret_value() for name, value in body.credentials.items()}
-    own, given = runtime.settings.base_url, body.base_url or platform.default_base_url
+        raise InvalidInput([Problem("platform", f"'{name}' is unknown; known: {known}")])
+    credentials = {field: value.get_secret_value() for field, value in given.items()}
+    server = runtime.settings.base_url if platform.local else base_url or platform.default_base_url
     try:
-        profile = await platform.connect(own if platform.local else given, credentials)
+        profile = await platform.connect(server, credentials)
     except OutboundRefused as error:
         raise InvalidInput([Problem("base_url", error.message)]) from error
     except PlatformError as error:
@@ -60,17 +83,74 @@ async def connect_account(
     once: OnceOnly,
 ) -> JSONResponse:
     """Connect an account; connecting the same one again renews its credentials."""
+    return await once.reply(await connect(connected, caller, runtime, uow))
+
+
+async def connect(
+    connected: actions.Connection, caller: Caller, runtime: Runtime, uow: UnitOfWork
+) -> schemas.AccountOut:
+    """Store an account that its platform has accepted, and send what waited for it."""
     account = await actions.connect(uow.session, caller, runtime.keyring, connected)
     await posts.release_held(uow, account.id)
-    about = {"platform": account.platform, "handle": account.handle}
-    await note(uow.session, caller.actor, "accounts.connect", f"account:{account.id}", **about)
-    return await once.reply(schemas.AccountOut.model_validate(account))
+    await _note(uow, caller, "connect", account)
+    return schemas.AccountOut.model_validate(account)
+
+
+@router.post("/accounts/{account_id}/reconnect")
+async def reconnect_account(
+    account_id: UUID,
+    renewed: Annotated[actions.Connection, Depends(renewal)],
+    caller: SettingsWriter,
+    runtime: Opened,
+    uow: Uow,
+) -> schemas.AccountOut:
+    """Give an account new credentials; posts that waited for them are published."""
+    keyring = runtime.keyring
+    account = await actions.reconnect(uow.session, caller, keyring, account_id, renewed)
+    await posts.release_held(uow, account.id)
+    await _note(uow, caller, "reconnect", account)
+    return schemas.AccountOut.model_validate(account)
+
+
+@router.delete("/accounts/{account_id}", status_code=204)
+async def remove_account(
+    account_id: UUID,
+    caller: SettingsWriter,
+    runtime: Opened,
+    uow: Uow,
+    *,
+    cancel_posts: Annotated[
+        bool, Query(description="Cancel what is scheduled; needs the scope posts:write")
+    ] = False,
+) -> Response:
+    """Forget an account's credentials. What was published stays; refused while posts are due."""
+    if cancel_posts:
+        caller.require(Scope.POSTS_WRITE)
+    account = await actions.remove(uow.session, caller, runtime.keyring, account_id)
+    cancelled = await posts.leave_account(uow.session, account_id, cancel=cancel_posts)
+    await _note(uow, caller, "remove", account, cancelled=cancelled)
+    return Response(status_code=204)
+
+
+async def _note(
+    uow: UnitOfWork, caller: Caller, verb: str, account: Account, **detail: object
+) -> None:
+    about = {"platform": account.platform, "handle": account.handle, **detail}
+    await note(uow.session, caller.actor, f"accounts.{verb}", f"account:{account.id}", **about)
 
 
 @router.get("/accounts")
-async def list_accounts(caller: PostsReader, page: Paging, uow: Uow) -> schemas.AccountList:
+async def list_accounts(
+    caller: PostsReader,
+    page: Paging,
+    uow: Uow,
+    platform: Annotated[str | None, Query(max_length=40, description="Only those on it")] = None,
+    state: Annotated[
+        AccountState | None, Query(description="Only those in this state; removed ones else never")
+    ] = None,
+) -> schemas.AccountList:
     """List connected accounts, newest first."""
-    rows = await queries.list_accounts(uow.session, caller, page)
+    rows = await queries.list_accounts(uow.session, caller, page, platform, state)
     return schemas.AccountList(items=_shown(rows.items), next_cursor=rows.next_cursor)
 
 
@@ -81,10 +161,14 @@ def _shown(accounts: list[Account]) -> list[schemas.AccountOut]:
 @router.get("/accounts/{account_id}")
 async def show_account(account_id: UUID, caller: PostsReader, uow: Uow) -> schemas.AccountOut:
     """Show one account."""
+    return schemas.AccountOut.model_validate(await _found(uow, caller, account_id))
+
+
+async def _found(uow: UnitOfWork, caller: Caller, account_id: UUID) -> Account:
     account = await queries.account(uow.session, caller, account_id)
     if account is None:
         raise NotFound("There is no such account")
-    return schemas.AccountOut.model_validate(account)
+    return account
 
 
 @router.get("/platforms")

@@ -23,6 +23,15 @@ class AccountIn(Schema):
     """What the platform wants, see `credentials` at `GET /v1/platforms`."""
 
 
+class CredentialsIn(Schema):
+    """New credentials of an account that is connected. They are checked with the platform."""
+
+    credentials: dict[str, Credential] = Field(
+        default_factory=dict, max_length=10, examples=[{"access_token": "…"}]
+    )
+    """What the platform wants, see `credentials` at `GET /v1/platforms`."""
+
+
 class AccountOut(Reply):
     """A connected account; credentials are never shown."""
 

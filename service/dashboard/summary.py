@@ -28,13 +28,20 @@ MOST_ALERTS = 100
 class Number:
     """A number that leads to what it counts."""
 
-    title: str
+    one: str
+    """What it counts, of one; likewise `many`."""
+    many: str
     value: int
     path: str
     most: int = 0
     """Counting ended here; 0: it did not."""
     bad: bool = False
     """Whether it is bad for this to be more than none."""
+
+    @property
+    def title(self) -> str:
+        """What it counts, of so many."""
+        return self.one if self.value == 1 else self.many
 
     @property
     def text(self) -> str:
@@ -72,9 +79,9 @@ async def _posts(session: AsyncSession, caller: Caller, moment: datetime) -> lis
     found = await counting_queries.counts(session, caller, moment)
     most = counting_queries.MOST_COUNTED
     return [
-        Number("failed posts", found.failed, "/posts?show=failed", most, bad=True),
-        Number("late posts", found.late, "/posts?show=late", most, bad=True),
-        Number("posts in 24 h", found.scheduled, "/calendar", most),
+        Number("failed post", "failed posts", found.failed, "/posts?show=failed", most, bad=True),
+        Number("late post", "late posts", found.late, "/posts?show=late", most, bad=True),
+        Number("post in 24 h", "posts in 24 h", found.scheduled, "/calendar", most),
     ]
 
 
@@ -82,8 +89,8 @@ async def _jobs(session: AsyncSession, caller: Caller) -> list[Number]:
     dead = await dead_queries.count(session, caller, MOST_DEAD)
     alerts = await alert_queries.list_alerts(session, Page(MOST_ALERTS), is_open=True)
     return [
-        Number("dead jobs", dead, "/dead", MOST_DEAD, bad=True),
-        Number("alerts", len(alerts.items), "/alerts", MOST_ALERTS, bad=True),
+        Number("dead job", "dead jobs", dead, "/dead", MOST_DEAD, bad=True),
+        Number("alert", "alerts", len(alerts.items), "/alerts", MOST_ALERTS, bad=True),
     ]
 
 
@@ -94,8 +101,8 @@ async def _queues(runtime: Runtime) -> list[Number]:
         return []
     waiting, running = (sum(q.waiting for q in found), sum(q.running for q in found))
     return [
-        Number("waiting", waiting, "/jobs?q=state:queued"),
-        Number("running", running, "/jobs?q=state:running"),
+        Number("waiting", "waiting", waiting, "/jobs?q=state:queued"),
+        Number("running", "running", running, "/jobs?q=state:running"),
     ]
 
 

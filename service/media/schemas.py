@@ -15,3 +15,10 @@ class MediaOut(Reply):
     sha256: str
     filename: str
     created_at: datetime
+
+
+class MediaList(Reply):
+    """A page of uploaded images."""
+
+    items: list[MediaOut]
+    next_cursor: str | None

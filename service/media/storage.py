@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,7 @@ class StoredFile:
     sha256: str
     size: int
     content_type: str
+    path: Path
 
 
 def path_of(folder: Path, digest: str) -> Path:
@@ -50,10 +52,15 @@ def store(source: BinaryIO, folder: Path, max_bytes: int) -> StoredFile:
         os.fsync(temporary.fileno())
         target = path_of(folder, digest.hexdigest())
         target.parent.mkdir(exist_ok=True)
-        if not target.exists():
-            # A link, not a rename: the temporary file still removes itself.
+        # A link, not a rename: the temporary file still removes itself.
+        with suppress(FileExistsError):  # the same content is here
             os.link(temporary.name, target)
-    return StoredFile(digest.hexdigest(), size, content_type)
+    return StoredFile(digest.hexdigest(), size, content_type, target)
+
+
+def remove(folder: Path, digest: str) -> None:
+    """Remove the file with this SHA-256, if there is one."""
+    path_of(folder, digest).unlink(missing_ok=True)
 
 
 def _image_type(path: Path) -> str:

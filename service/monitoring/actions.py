@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service.access import actions as access
 from service.db import outbox
 from service.kit.clock import now
-from service.monitoring import alert_queries, history_queries
+from service.monitoring import alert_queries, history_queries, minute_queries
 from service.queue import JobState
 
 DONE = (JobState.SUCCEEDED, JobState.CANCELLED)
@@ -21,6 +21,8 @@ async def clean(
     reply_retention: timedelta,
 ) -> dict[str, int]:
     """Delete what is past its retention, and logins that have ended; return how many of each.
+
+    Minutes are kept for as long as any runs of theirs may be.
 
     Args:
         session: deletes them.
@@ -36,6 +38,7 @@ async def clean(
     first_kept = min(done, wrong).date()
     runs = await history_queries.delete_runs(session, first_kept, done, DONE)
     runs += await history_queries.delete_runs(session, first_kept, wrong, WRONG)
+    minutes = await minute_queries.forget(session, min(done, wrong))
     # Dropping a partition locks the whole table, so it comes last.
     for day in await history_queries.days(session):
         if day < first_kept:
@@ -44,6 +47,7 @@ async def clean(
     alerts = await alert_queries.forget(session, wrong)
     return {
         "job_runs": runs,
+        "job_minutes": minutes,
         "durable_jobs": rows,
         "alerts": alerts,
         "replies": replies,

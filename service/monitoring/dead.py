@@ -4,7 +4,7 @@ Redis keeps what PostgreSQL could not take: jobs of an unknown function, unreada
 those that died while PostgreSQL was away.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -69,7 +69,7 @@ async def page(
     Args:
         runtime: where they are.
         caller: for whom they exist.
-        wanted: which of them; its ids do not matter here.
+        wanted: which of them.
         limit: at most so many.
         cursor: of the page before, or None.
 
@@ -108,7 +108,8 @@ async def _in_redis(  # noqa: PLR0913, PLR0917 - where, for whom, which
             break
         last = jobs[-1]
         some = (_Found(job, "redis", job.died_at, _last_error(job)) for job in jobs)
-        matching = (each for each in some if redis_filter(wanted).matches(each.job))
+        named = (each for each in some if wanted.ids is None or each.position.job_id in wanted.ids)
+        matching = (each for each in named if redis_filter(wanted).matches(each.job))
         seen = (each for each in matching if visible(caller, each.job))
         found += [each for each in seen if before is None or each.position < before]
     return found
@@ -118,6 +119,14 @@ def _marker(key: str, position: Position) -> DeadJob:
     """Return what tells Redis where a page goes on."""
     view = JobView(position.job_id, JobState.FAILED, key, "", (), {}, 0)
     return DeadJob(view, position.died_at, (), {}, b"")
+
+
+async def in_redis(
+    runtime: Runtime, caller: Caller, key: str, wanted: Wanted, limit: int
+) -> list[DeadJob]:
+    """Return the latest dead jobs of one queue, whose key is given, that Redis keeps."""
+    found = await _in_redis(runtime, caller, key, wanted, None, limit)
+    return [each.job for each in found[:limit]]
 
 
 def redis_filter(wanted: Wanted) -> DeadFilter:
@@ -141,12 +150,18 @@ def _of_row(row: DurableJob) -> _Found:
     kept = (row.id.encode(), to_ms(row.finished_at), row.payload, row.tries, ())
     kind, _, message = (row.error or "").partition(": ")
     error = JobError(type=kind, message=message, traceback=None) if row.error else None
-    return _Found(read_dead(row.queue, kept, unmask=False), "row", row.finished_at, error)
+    job = _named(read_dead(row.queue, kept, unmask=False), row.name)
+    return _Found(job, "row", row.finished_at, error)
 
 
 def _of_other(row: models.DeadJob) -> _Found:
-    job = read(row, unmask=False)
+    job = _named(read(row, unmask=False), row.name)
     return _Found(job, "postgresql", row.died_at, _last_error(job))
+
+
+def _named(job: DeadJob, name: str) -> DeadJob:
+    """Return a dead job by the name that its row has: its payload may be unreadable."""
+    return replace(job, view=replace(job.view, function=name))
 
 
 def _last_error(job: DeadJob) -> JobError | None:

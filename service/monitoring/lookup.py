@@ -12,7 +12,7 @@ from service.monitoring import dead, dead_queries, history, rows, showing
 from service.monitoring.schemas import JobOut
 from service.monitoring.visibility import sees
 from service.posts import actions as posts
-from service.queue import ROW, JobState, inspect
+from service.queue import ROW, DecodeError, JobState, JobView, inspect
 from service.runtime import Runtime
 
 END_STATES = frozenset(state.value for state in JobState if state.terminal)
@@ -46,10 +46,11 @@ async def look(runtime: Runtime, caller: Caller, job_id: str) -> JobOut | None:
 
 async def _in_queue_or_row(runtime: Runtime, job_id: str) -> JobOut | None:
     """Return a job as Redis has it, unless its row knows better, which may have run without it."""
-    view, away = None, None
+    view: JobView | None = None
+    away: Exception | None = None
     try:
         view = await inspect(runtime.queue, job_id)
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, DecodeError) as error:  # its row may tell enough
         away = error
     row = await rows.find(runtime, job_id) if view is None or ROW in view.headers else None
     if row is not None:

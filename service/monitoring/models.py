@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Index, LargeBinary, text
+from sqlalchemy import ARRAY, BigInteger, Index, Integer, LargeBinary, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -77,6 +77,24 @@ class EventOffset(Base):
     lost: Mapped[int] = mapped_column(BigInteger)
     """Entries, ever, that the stream dropped at its cap before they were recorded."""
     moved_at: Mapped[datetime]
+
+
+class JobMinute(Base):
+    """What the runs of one queue came to that ended within one minute; see `minute_rules`."""
+
+    __tablename__ = "job_minutes"
+
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    queue: Mapped[str] = mapped_column(primary_key=True)
+    """Its name, without prefix."""
+    succeeded: Mapped[int]
+    failed: Mapped[int]
+    cancelled: Mapped[int]
+    retrying: Mapped[int]
+    waits: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    """First runs by how long their job had waited, bucket by bucket."""
+    durations: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    """Runs by how long they took, likewise."""
 
 
 class Alert(Base):

@@ -22,8 +22,10 @@ _PACES = text(
     FROM unnest(CAST(:queues AS text[])) AS wanted (queue)
     CROSS JOIN LATERAL (
         SELECT enqueued_at, started_at, finished_at, attempt FROM job_runs
-        WHERE job_runs.queue = wanted.queue AND finished_at >= :since AND attempt > 0
-        ORDER BY finished_at DESC LIMIT :sample
+        -- Not "=": the order would be that of other indexes too, and one of them be read through.
+        WHERE job_runs.queue BETWEEN wanted.queue AND wanted.queue
+            AND finished_at >= :since AND attempt > 0
+        ORDER BY job_runs.queue DESC, finished_at DESC LIMIT :sample
     ) AS run
     GROUP BY wanted.queue
     """

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service.kit.clock import now
 from service.kit.ids import uuid7
 from service.monitoring import history_queries as queries
+from service.monitoring import minute_queries
 from service.monitoring.models import EventOffset
 from service.monitoring.queues import queue_keys
 from service.monitoring.runs import Run, run_of
@@ -107,7 +108,8 @@ class Recorder:
                 log.warning("another recorder is at work on %s; its offset is taken over", queue)
                 self._places = None
                 return Turn(0, found=True, more=True)
-            await _write(uow.session, runs)
+            written = await _write(uow.session, runs)
+            await minute_queries.add(uow.session, written)
             await note_sensitive(uow.session, runs)
             moved = _move(row, page, lost)
         self._note(queue, place, moved, lost)
@@ -176,8 +178,11 @@ def _move(row: EventOffset, page: Page, lost: int) -> _Place:
     return _place_of(row)
 
 
-async def _write(session: AsyncSession, runs: Sequence[Run]) -> None:
-    """Write runs; those that PostgreSQL refuses are searched for by halves, and stop no other."""
+async def _write(session: AsyncSession, runs: Sequence[Run]) -> Sequence[Run]:
+    """Write runs; return those that are written.
+
+    What PostgreSQL refuses is searched for by halves, and stops no other.
+    """
     try:
         async with session.begin_nested():
             await queries.add_runs(session, runs)
@@ -186,13 +191,12 @@ async def _write(session: AsyncSession, runs: Sequence[Run]) -> None:
             raise
         if len(runs) > 1:
             half = len(runs) // 2
-            await _write(session, runs[:half])
-            await _write(session, runs[half:])
-            return
+            return [*await _write(session, runs[:half]), *await _write(session, runs[half:])]
         (run,) = runs
         log.warning("PostgreSQL refuses a run of job %.200s: %.200s", run.job_id, error.orig)
-        if run != (bare := run.bare()):
-            await _write(session, [bare])
+        bare = run.bare()
+        return await _write(session, [bare]) if bare != run else ()
+    return runs
 
 
 def _refused(error: DataError | OperationalError) -> bool:

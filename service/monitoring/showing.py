@@ -1,5 +1,6 @@
 """Jobs as people see them, from wherever they are told of."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from service.db.outbox import DurableJob
 from service.kit.clock import now
 from service.monitoring.schemas import JobError, JobOut, ProgressOut, RunOut
 from service.posts import actions as posts
-from service.queue import JobState, JobView
+from service.queue import DecodeError, JobState, JobView
 from service.queue.codec import parse
 from service.queue.failures import Failure
 from service.queue.views import Found, ended, found
@@ -126,7 +127,11 @@ def _listed(view: JobView, state: str, worker: str | None, started: datetime | N
 
 def _view(row: DurableJob) -> JobView:
     kept = Found(dead=False, queue=row.queue, moment=0, payload=row.payload, tries=row.tries)
-    return found(row.id, kept, unmask=False)
+    try:
+        return found(row.id, kept, unmask=False)
+    except DecodeError:  # such as arguments that this release does not know: the rest is shown
+        view = found(row.id, kept._replace(payload=b""), unmask=False)
+        return replace(view, function=row.name)
 
 
 def _arguments(view: JobView) -> Any:

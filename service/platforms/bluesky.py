@@ -72,9 +72,13 @@ class Bluesky:
         self._outbound = outbound
         self._sessions = Sessions(outbound)
 
+    def text_of(self, content: Content) -> str:
+        """Return the text; the link is a card of its own where no images take its place."""
+        return bluesky_post.post_text(content)
+
     def validate(self, content: Content, limits: Limits) -> list[Problem]:
-        """Return every problem of this content; a link is a card where there are no images."""
-        return problems(content, bluesky_post.post_text(content), limits)
+        """Return every problem of this content."""
+        return problems(content, self.text_of(content), limits)
 
     async def connect(self, base_url: str, credentials: Mapping[str, str]) -> Profile:
         """Log in and keep the session."""

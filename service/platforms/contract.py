@@ -39,6 +39,8 @@ class Limits:
     alt_text: int = 1500
     media_required: bool = False
     text_required: bool = False
+    posts_per_day: int | None = None
+    """What the platform takes from one account within 24 hours; None: it tells of no such limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,10 @@ class Platform(Protocol):
     """How long after a commit a look-up may still miss the post."""
     repeat_window: timedelta
     """How long after the first commit a repeat is recognised by the platform; zero: never."""
+
+    def text_of(self, content: Content) -> str:
+        """Return what is shown, and counted, as the text of this content here."""
+        ...
 
     def validate(self, content: Content, limits: Limits) -> list[Problem]:
         """Return every problem of this content here; field names are text, link, media[0]…"""

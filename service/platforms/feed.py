@@ -54,9 +54,13 @@ class Feed:
         self.limits = limits
         self.live = live
 
+    def text_of(self, content: Content) -> str:
+        """Return the text with the link below it."""
+        return content.full_text
+
     def validate(self, content: Content, limits: Limits) -> list[Problem]:
         """Return every problem of this content; the link is part of the text."""
-        return problems(content, content.full_text, limits)
+        return problems(content, self.text_of(content), limits)
 
     async def connect(self, base_url: str, credentials: Mapping[str, str]) -> Profile:
         """Check the wanted handle; `base_url` is Almanac's own public URL."""

@@ -13,6 +13,7 @@ def x() -> Feed:
         images=4,
         image_bytes=5_000_000,
         alt_text=1_000,
+        posts_per_day=2_400,
     )
     return Feed("x", "X", limits, live=False)
 
@@ -27,5 +28,6 @@ def instagram() -> Feed:
         image_types=("image/jpeg",),
         alt_text=1_000,
         media_required=True,
+        posts_per_day=50,
     )
     return Feed("instagram", "Instagram", limits, live=False)

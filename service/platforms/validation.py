@@ -1,13 +1,19 @@
 """What is wrong with a post for a platform, and with what was given to connect an account."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
 
 import httpx
 
 from service.errors import InvalidInput, Problem
 from service.kit.urls import url_problem
 from service.platforms.contract import Content, CredentialField, Limits, MediaFile
-from service.platforms.lengths import byte_length, length
+from service.platforms.lengths import byte_length, graphemes, length
+
+LOOK_BACK = 100
+"""How many shorter texts are tried where the count does not only grow with the text."""
 
 _UNIT_NAMES = {
     "characters": "characters",
@@ -31,6 +37,64 @@ def problems(content: Content, text: str, limits: Limits) -> list[Problem]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much of a limit a text uses."""
+
+    count: int
+    most: int
+    unit: str
+    """In words, after a number."""
+
+    @property
+    def over(self) -> int:
+        """By how much it is too long; below zero, what is left."""
+        return self.count - self.most
+
+
+def usage(text: str, limits: Limits) -> list[Usage]:
+    """Count a text in every unit in which it is limited, the platform's own first."""
+    units = length(text, limits.unit, limits.url_units)
+    found = [Usage(units, limits.text_units, _UNIT_NAMES[limits.unit])]
+    if limits.text_bytes is not None:
+        found.append(Usage(byte_length(text), limits.text_bytes, "bytes in UTF-8"))
+    return found
+
+
+def fitted(text: str, fits: Callable[[str], bool]) -> str | None:
+    """Return the longest beginning of a text that fits, cut behind a word, with an ellipsis.
+
+    Args:
+        text: that does not fit.
+        fits: tells of a shortened text whether it does.
+
+    Returns:
+        None when not even the ellipsis fits.
+    """
+    for ends in (_word_ends(text), _grapheme_ends(text)):
+        low, high = 0, len(ends)
+        while low < high:  # the first that does not fit
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if fits(_cut(text, ends[middle])) else (low, middle)
+        # A link that is cut can count more than one that is whole.
+        for end in reversed(ends[max(0, low - LOOK_BACK) : low]):
+            if fits(_cut(text, end)):
+                return _cut(text, end)
+    return None
+
+
+def _cut(text: str, end: int) -> str:
+    return text[:end].rstrip(" \t\n\r,;:-") + "…"
+
+
+def _word_ends(text: str) -> list[int]:
+    return [match.start() for match in re.finditer(r"(?<=\S)\s", text)]
+
+
+def _grapheme_ends(text: str) -> list[int]:
+    return list(accumulate(map(len, graphemes(text))))
+
+
 def _text_problems(content: Content, text: str, limits: Limits) -> Iterator[Problem]:
     written = bool(content.text.strip())
     if not (written or content.link or content.media):
@@ -41,12 +105,9 @@ def _text_problems(content: Content, text: str, limits: Limits) -> Iterator[Prob
         yield Problem("link", f"The link {wrong}.", "link")
     if any("\ud800" <= character <= "\udfff" for character in text):
         yield Problem("text", "The text holds half of a surrogate pair.", "text_encoding")
-    units = length(text, limits.unit, limits.url_units)
-    if units > limits.text_units:
-        yield _too_long("text", units, limits.text_units, _UNIT_NAMES[limits.unit])
-    size = byte_length(text)
-    if limits.text_bytes is not None and size > limits.text_bytes:
-        yield _too_long("text", size, limits.text_bytes, "bytes in UTF-8")
+    for used in usage(text, limits):
+        if used.over > 0:
+            yield _too_long("text", used.count, used.most, used.unit)
 
 
 def _too_long(field: str, count: int, most: int, unit: str) -> Problem:

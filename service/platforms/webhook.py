@@ -69,9 +69,13 @@ class Webhook:
     def __init__(self, outbound: Outbound) -> None:
         self._outbound = outbound
 
+    def text_of(self, content: Content) -> str:
+        """Return the text with the link below it."""
+        return content.full_text
+
     def validate(self, content: Content, limits: Limits) -> list[Problem]:
         """Return every problem of this content; the link is part of the text."""
-        return problems(content, content.full_text, limits)
+        return problems(content, self.text_of(content), limits)
 
     async def connect(self, base_url: str, credentials: Mapping[str, str]) -> Profile:
         """Ask Discord and Telegram who it is; of other URLs check only that they may be called."""

@@ -2,25 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.access.caller import Caller
 from service.db.session import UnitOfWork
-from service.errors import Conflict, InvalidInput, NotFound, Problem
+from service.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem
 from service.kit.clock import now
 from service.kit.ids import uuid7
-from service.posts import composing, jobs, queries, rules
+from service.posts import account_queries, composing, jobs, moving, queries, rules
+from service.posts.changing import change as change  # a use case in a file of its own
 from service.posts.desk import Desk as Desk  # what its callers give it
-from service.posts.models import DUE_STATES, IDLE_STATES, Batch, Delivery, DeliveryState, Post
-from service.posts.schemas import BatchIn, PostChange, PostIn, RetryIn
+from service.posts.models import (
+    DUE_STATES,
+    IDLE_STATES,
+    UNSCHEDULED,
+    Batch,
+    Delivery,
+    DeliveryState,
+    Post,
+)
+from service.posts.schemas import BatchIn, PostIn, RetryIn
 
 
 async def schedule(desk: Desk, body: PostIn) -> Post:
     """Store a post with one delivery per account, and queue those due soon.
+
+    A draft is stored as it is; what needs an approval is stored as a draft that waits for it.
 
     Raises:
         InvalidInput: with every problem of every account; nothing is stored.
@@ -37,121 +46,18 @@ async def schedule(desk: Desk, body: PostIn) -> Post:
         zone=composed.zone,
         content_ref=None if body.content_id is None else str(body.content_id),
         created_at=moment,
+        revision=1,
     )
+    waits = not (body.draft or desk.may_schedule) and bool(composed.targets)
+    post.submitted_at = moment if waits else None
+    state = DeliveryState.DRAFT if body.draft or waits else DeliveryState.SCHEDULED
     due_at = max(composed.publish_at or moment, moment)
-    post.deliveries = [_delivery(post, target, due_at) for target in composed.targets]
+    post.deliveries = [moving.new_delivery(post, t, due_at, state) for t in composed.targets]
+    post.drafted = moving.is_draft(post)
     desk.session.add(post)
     await desk.session.flush()
-    _wake(desk, post.deliveries)
+    moving.wake(desk, post.deliveries)
     return post
-
-
-def _delivery(
-    post: Post, target: composing.Target, due_at: datetime, batch_id: UUID | None = None
-) -> Delivery:
-    return Delivery(
-        id=uuid7(),
-        owner_id=post.owner_id,
-        post_id=post.id,
-        account_id=target.account.id,
-        batch_id=batch_id,
-        platform=target.account.platform,
-        text=target.text,
-        state=DeliveryState.SCHEDULED,
-        version=1,
-        attempts=0,
-        handles={},
-        due_at=due_at,
-        next_run_at=due_at,
-        created_at=post.created_at,
-    )
-
-
-def _wake(desk: Desk, deliveries: Sequence[Delivery]) -> None:
-    """Queue the deliveries due within the horizon; the sweep finds the later ones."""
-    last = now() + desk.horizon
-    due = [d for d in deliveries if d.state in DUE_STATES and d.next_run_at <= last]
-    desk.uow.enqueue(*(jobs.publish_call(d.id, d.version, d.next_run_at) for d in due))
-
-
-async def _found(desk: Desk, post_id: UUID) -> Post:
-    post = await queries.post_for_change(desk.session, desk.caller, post_id)
-    if post is None:
-        raise NotFound("There is no such post")
-    return post
-
-
-def _change(delivery: Delivery, state: DeliveryState, **values: Any) -> None:
-    """Put a delivery into a state; the grown version ends every job of the older one."""
-    delivery.state = state
-    delivery.version += 1
-    delivery.claim_token = None
-    delivery.claimed_until = None
-    for name, value in values.items():
-        setattr(delivery, name, value)
-
-
-async def change(desk: Desk, post_id: UUID, body: PostChange) -> Post:
-    """Move or edit a post of which nothing has gone out.
-
-    Raises:
-        Conflict: a delivery has ended, is being published or may be out already.
-        InvalidInput: the new time or text does not fit; nothing is changed.
-    """
-    post = await _found(desk, post_id)
-    open_deliveries = [d for d in post.deliveries if d.state != DeliveryState.CANCELLED]
-    busy = [d for d in open_deliveries if not _changeable(d)]
-    if busy:
-        states = ", ".join(f"{d.platform} is {d.state}" for d in busy)
-        raise Conflict(f"The post cannot be changed any more: {states}")
-    await _edit_content(desk, post, open_deliveries, body)
-    due_at = _new_time(body, post)
-    if due_at is not None:
-        post.publish_at = due_at
-        post.zone = body.zone or post.zone
-    for delivery in open_deliveries:
-        moment = due_at or delivery.next_run_at
-        state = DeliveryState(delivery.state)
-        _change(delivery, state, due_at=due_at or delivery.due_at, next_run_at=moment)
-    await desk.session.flush()
-    _wake(desk, open_deliveries)
-    return post
-
-
-def _changeable(delivery: Delivery) -> bool:
-    return delivery.state in IDLE_STATES and delivery.commit_started_at is None
-
-
-def _new_time(body: PostChange, post: Post) -> datetime | None:
-    if body.publish_at is None:
-        return None
-    zone = rules.parse_zone(body.zone or post.zone)
-    if isinstance(zone, Problem):
-        raise InvalidInput([zone])
-    named = zone if body.zone else None
-    instant = rules.parse_instant(body.publish_at, named, now())
-    if isinstance(instant, Problem):
-        raise InvalidInput([instant])
-    return instant
-
-
-async def _edit_content(
-    desk: Desk, post: Post, deliveries: Sequence[Delivery], body: PostChange
-) -> None:
-    if body.text is not None:
-        post.text = body.text
-    if "link" in body.model_fields_set:
-        post.link = body.link
-    problems: list[Problem] = []
-    accounts = await composing.choose_accounts(
-        desk, [d.account_id for d in deliveries], (), problems
-    )
-    texts = {d.account_id: d.text for d in deliveries}
-    targets = [composing.Target(account, texts[account.id]) for account in accounts]
-    problems += composing.link_problems(post.link)
-    problems += composing.content_problems(desk.platforms, targets, post)
-    if problems:
-        raise InvalidInput(problems)
 
 
 async def cancel(desk: Desk, post_id: UUID) -> Post:
@@ -160,13 +66,15 @@ async def cancel(desk: Desk, post_id: UUID) -> Post:
     Raises:
         Conflict: none could be cancelled; says why.
     """
-    post = await _found(desk, post_id)
+    post = await moving.found(desk, post_id)
     stoppable = [d for d in post.deliveries if _stoppable(d)]
     if not stoppable:
         states = ", ".join(f"{d.platform} is {d.state}" for d in post.deliveries) or "a draft"
         raise Conflict(f"Nothing is left to cancel: {states}")
     for delivery in stoppable:
-        _change(delivery, DeliveryState.CANCELLED, error=None)
+        moving.put(delivery, DeliveryState.CANCELLED, error=None)
+    moving.changed(post)
+    post.submitted_at = None
     await desk.session.flush()
     return post
 
@@ -187,7 +95,7 @@ async def cancel_publish_job(desk: Desk, job_id: str) -> None:
     delivery, current = await _delivery_of(desk, job_id)
     if not current or not _stoppable(delivery):
         raise Conflict(f"The job cannot be cancelled: its delivery is {delivery.state}")
-    _change(delivery, DeliveryState.CANCELLED, error=None)
+    moving.put(delivery, DeliveryState.CANCELLED, error=None)
     await desk.session.flush()
 
 
@@ -202,11 +110,11 @@ async def replay_publish_job(desk: Desk, job_id: str) -> None:
     if current and delivery.state in (DeliveryState.FAILED, DeliveryState.HELD):
         _try_again(delivery)
     elif current and delivery.state in DUE_STATES and delivery.commit_started_at is None:
-        _change(delivery, DeliveryState(delivery.state), next_run_at=now())
+        moving.put(delivery, DeliveryState(delivery.state), next_run_at=now())
     else:
         raise Conflict(f"The job cannot be replayed: its delivery is {delivery.state}")
     await desk.session.flush()
-    _wake(desk, [delivery])
+    moving.wake(desk, [delivery])
 
 
 async def _delivery_of(desk: Desk, job_id: str) -> tuple[Delivery, bool]:
@@ -214,13 +122,13 @@ async def _delivery_of(desk: Desk, job_id: str) -> tuple[Delivery, bool]:
     job = await publish_job(desk.session, desk.caller, job_id)
     if job is None:
         raise NotFound("There is no such job")
-    post = await _found(desk, job.delivery.post_id)
+    post = await moving.found(desk, job.delivery.post_id)
     delivery = next(d for d in post.deliveries if d.id == job.delivery.id)
     return delivery, delivery.version == job.version
 
 
 def _try_again(delivery: Delivery) -> None:
-    _change(
+    moving.put(
         delivery,
         DeliveryState.SCHEDULED,
         next_run_at=now(),
@@ -237,7 +145,7 @@ async def retry(desk: Desk, post_id: UUID, body: RetryIn) -> Post:
     Raises:
         Conflict: nothing failed, or an outcome is unknown and the request does not say what to do.
     """
-    post = await _found(desk, post_id)
+    post = await moving.found(desk, post_id)
     unconfirmed = [d for d in post.deliveries if d.state == DeliveryState.UNCONFIRMED]
     if unconfirmed and body.unconfirmed is None:
         names = ", ".join(d.platform for d in unconfirmed)
@@ -251,13 +159,13 @@ async def retry(desk: Desk, post_id: UUID, body: RetryIn) -> Post:
     if body.unconfirmed == "mark_published":
         settled = {"commit_started_at": None, "committed_since": None, "error": None}
         for delivery in unconfirmed:
-            _change(delivery, DeliveryState.PUBLISHED, published_at=now(), **settled)
+            moving.put(delivery, DeliveryState.PUBLISHED, published_at=now(), **settled)
     else:
         failed += unconfirmed
     for delivery in failed:
         _try_again(delivery)
     await desk.session.flush()
-    _wake(desk, failed)
+    moving.wake(desk, failed)
     return post
 
 
@@ -265,14 +173,19 @@ async def publish_batch(desk: Desk, body: BatchIn) -> Batch:
     """Publish several posts now, each to the same accounts; a job reports when all have ended.
 
     Raises:
+        Forbidden: posts need an approval, and this caller cannot give it.
         InvalidInput: with every problem of every post; nothing is published.
     """
+    if not desk.may_schedule:
+        raise Forbidden("Posts need an approval here: submit each of them instead")
     problems: list[Problem] = []
     session = desk.session
     accounts = await composing.choose_accounts(desk, body.accounts, body.platforms, problems)
     if not (accounts or problems):
         problems.append(Problem("platforms", "is needed, or accounts", "missing"))
-    found = {post.id: post for post in await queries.posts_by_id(session, desk.caller, body.posts)}
+    found = {
+        post.id: post for post in await queries.posts_for_change(session, desk.caller, body.posts)
+    }
     targets = [composing.Target(account) for account in accounts]
     for index, post_id in enumerate(body.posts):
         problems += _batch_problems(desk, f"posts[{index}]", found.get(post_id), targets)
@@ -283,11 +196,15 @@ async def publish_batch(desk: Desk, body: BatchIn) -> Batch:
     session.add(batch)
     await session.flush()
     made = [
-        _delivery(post, target, moment, batch.id) for post in found.values() for target in targets
+        moving.new_delivery(post, target, moment, batch_id=batch.id)
+        for post in found.values()
+        for target in targets
     ]
+    for post in found.values():
+        post.drafted, post.submitted_at = False, None
     session.add_all(made)
     await session.flush()
-    _wake(desk, made)
+    moving.wake(desk, made)
     desk.uow.enqueue(jobs.batch_call(batch.id))
     return batch
 
@@ -314,6 +231,23 @@ async def release_held(uow: UnitOfWork, account_id: UUID) -> None:
     uow.enqueue(*(jobs.publish_call(d.id, d.version, max(d.next_run_at, moment)) for d in released))
 
 
+async def leave_account(session: AsyncSession, account_id: UUID, *, cancel: bool) -> int:
+    """Cancel what would go to an account that is being removed; return how many.
+
+    Raises:
+        Conflict: something is scheduled and not to be cancelled, or is on its way right now.
+    """
+    found = await account_queries.leaving(session, account_id)
+    if found.on_their_way:
+        raise Conflict("A post is on its way to this account right now; try again in a minute")
+    if found.open and not cancel:
+        raise Conflict(
+            f"Posts still to go to this account: {found.open:,}. Cancel them as well, or move them "
+            "to another account first"
+        )
+    return await account_queries.leave(session, account_id)
+
+
 @dataclass(frozen=True, slots=True)
 class PublishJob:
     """The job of a delivery's version, as its row tells."""
@@ -335,5 +269,7 @@ async def publish_job(session: AsyncSession, caller: Caller, job_id: str) -> Pub
     if parts is None or delivery is None or not caller.may_see(delivery.owner_id):
         return None
     stale = parts[1] != delivery.version
+    if delivery.state in UNSCHEDULED and not stale:
+        return None
     state = rules.publish_job_state(delivery.state, delivery.next_run_at, now(), stale=stale)
     return PublishJob(delivery, parts[1], state)

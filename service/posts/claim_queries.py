@@ -117,15 +117,17 @@ SAVE_HANDLES = (
     .returning(Delivery.id)
 )
 
+_account = Account.id == bindparam("account", type_=Uuid)
+
 SAVE_SESSION = (
     update(Account)
-    .where(Account.id == bindparam("account", type_=Uuid))
+    .where(_account, Account.state != AccountState.DISCONNECTED)
     .values(session=bindparam("new_session"))
 )
 
 MARK_DISCONNECTED = (
     update(Account)
-    .where(Account.id == bindparam("account", type_=Uuid))
+    .where(_account, Account.state == AccountState.ACTIVE)
     .values(state=AccountState.NEEDS_RECONNECT)
 )
 

@@ -19,7 +19,7 @@ from service.platforms.contract import Content, Limits, MediaFile, Platform
 from service.platforms.registry import ALIASES
 from service.posts import rules
 from service.posts.desk import Desk
-from service.posts.schemas import MediaRef, PostIn
+from service.posts.schemas import MediaRef, Override, PostIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,12 @@ async def compose(desk: Desk, body: PostIn, now: datetime) -> Composition:
     zone, publish_at = _when(body, now, problems)
     text = rules.with_hashtags(body.text, body.hashtags)
     problems += link_problems(body.link)
-    found = await _media(desk, body.media, problems)
+    found = await choose_media(desk, body.media, problems)
     chosen = await choose_accounts(desk, body.accounts, body.platforms, problems)
-    targets = _targets(body, chosen, problems)
+    targets = choose_targets(body.overrides, chosen, problems, body.hashtags)
     composed = Composition(text, body.link, found, targets, publish_at, zone)
-    problems += content_problems(desk.platforms, targets, composed)
+    if not body.draft:
+        problems += content_problems(desk.platforms, targets, composed)
     if not (text or body.link or found):
         problems.append(Problem("text", "is needed, or a link, or media", "missing"))
     if problems:
@@ -79,9 +80,10 @@ def _when(body: PostIn, now: datetime, problems: list[Problem]) -> tuple[str, da
     return name, instant
 
 
-async def _media(
+async def choose_media(
     desk: Desk, refs: Sequence[MediaRef], problems: list[Problem]
 ) -> list[dict[str, Any]]:
+    """Return the images a request names, as a post keeps them."""
     rows = {
         row.id: row
         for row in await media.media_by_id(desk.session, desk.caller, [r.id for r in refs])
@@ -108,7 +110,7 @@ async def choose_accounts(
     desk: Desk, ids: Sequence[UUID], names: Sequence[str], problems: list[Problem]
 ) -> list[Account]:
     """Return the accounts a request names, by id or by platform; each once, in its order."""
-    by_id = {row.id: row for row in await accounts.accounts_by_id(desk.session, desk.caller, ids)}
+    by_id = {row.id: row for row in await accounts.usable_accounts(desk.session, desk.caller, ids)}
     problems += [
         Problem(f"accounts[{index}]", f"{wanted} is not among your accounts")
         for index, wanted in enumerate(ids)
@@ -136,8 +138,14 @@ def _why_not_one(name: str, platforms: Mapping[str, Platform], count: int) -> st
     return f"you have {count} accounts on '{name}'; name one in 'accounts'"
 
 
-def _targets(body: PostIn, chosen: Sequence[Account], problems: list[Problem]) -> list[Target]:
-    overrides = {ALIASES.get(name, name): override for name, override in body.overrides.items()}
+def choose_targets(
+    wanted: Mapping[str, Override],
+    chosen: Sequence[Account],
+    problems: list[Problem],
+    hashtags: Sequence[str] = (),
+) -> list[Target]:
+    """Return the accounts, each with the text that is wanted for it or for its platform."""
+    overrides = {ALIASES.get(name, name): override for name, override in wanted.items()}
     known = {str(account.id) for account in chosen} | {account.platform for account in chosen}
     problems += [
         Problem(f"overrides.{name}", "names no account or platform of this post")
@@ -147,7 +155,7 @@ def _targets(body: PostIn, chosen: Sequence[Account], problems: list[Problem]) -
     targets = []
     for account in chosen:
         override = overrides.get(str(account.id)) or overrides.get(account.platform)
-        text = rules.with_hashtags(override.text, body.hashtags) if override else None
+        text = rules.with_hashtags(override.text, hashtags) if override else None
         targets.append(Target(account, text))
     return targets
 
@@ -171,17 +179,27 @@ def content_problems(
 ) -> list[Problem]:
     """Return what keeps this content from any of these accounts, each named."""
     problems = []
-    files = tuple(media_file(row, Path()) for row in body.media)
     for target in targets:
         account = target.account
-        content = Content(body.text if target.text is None else target.text, body.link, files)
-        limits = msgspec.convert(account.limits, Limits)
         label = f"{account.platform} account {account.handle}"
         problems += [
             Problem(problem.field, f"{label}: {problem.message}", problem.code)
-            for problem in platforms[account.platform].validate(content, limits)
+            for problem in platforms[account.platform].validate(
+                content_for(target, body), limits_of(account)
+            )
         ]
     return problems
+
+
+def content_for(target: Target, body: Body) -> Content:
+    """Return what an account would get."""
+    files = tuple(media_file(row, Path()) for row in body.media)
+    return Content(body.text if target.text is None else target.text, body.link, files)
+
+
+def limits_of(account: Account) -> Limits:
+    """Return what an account takes."""
+    return msgspec.convert(account.limits, Limits)
 
 
 def media_file(row: Mapping[str, Any], path: Path) -> MediaFile:

@@ -21,11 +21,19 @@ class Desk:
     caller: Caller
     platforms: Mapping[str, Platform]
     horizon: timedelta
+    approval: bool = False
+    """Whether posts need it here."""
 
     @classmethod
     def of(cls, runtime: Runtime, uow: UnitOfWork, caller: Caller) -> Self:
         """Return the desk of a caller in this process."""
-        return cls(uow, caller, runtime.platforms, runtime.settings.enqueue_horizon)
+        settings = runtime.settings
+        return cls(uow, caller, runtime.platforms, settings.enqueue_horizon, settings.approval)
+
+    @property
+    def may_schedule(self) -> bool:
+        """Whether what this caller writes needs nobody else's approval."""
+        return self.caller.is_admin or not self.approval
 
     @property
     def session(self) -> AsyncSession:

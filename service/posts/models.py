@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ForeignKey, Index, UniqueConstraint, Uuid, text
+from sqlalchemy import ARRAY, ForeignKey, Index, UniqueConstraint, Uuid, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service.db.base import Base, Row
@@ -14,6 +14,10 @@ from service.db.base import Base, Row
 class DeliveryState(StrEnum):
     """States of a delivery; a post's state is derived from them."""
 
+    DRAFT = "draft"
+    """Still being written, or waiting for its approval."""
+    APPROVED = "approved"
+    """May be scheduled as it is."""
     SCHEDULED = "scheduled"
     PUBLISHING = "publishing"
     WAITING = "waiting"
@@ -30,7 +34,9 @@ class DeliveryState(StrEnum):
 
 DUE_STATES = (DeliveryState.SCHEDULED, DeliveryState.RETRYING, DeliveryState.WAITING)
 """States that the queue wakes someone for when `next_run_at` comes."""
-IDLE_STATES = (*DUE_STATES, DeliveryState.HELD)
+UNSCHEDULED = (DeliveryState.DRAFT, DeliveryState.APPROVED)
+"""States of drafts: no worker, no sweep and no index of what is due knows them."""
+IDLE_STATES = (*DUE_STATES, DeliveryState.HELD, *UNSCHEDULED)
 """States in which a person may still change the delivery."""
 END_STATES = (
     DeliveryState.PUBLISHED,
@@ -53,8 +59,19 @@ class Post(Row):
     """What is to be said; without deliveries it is a draft."""
 
     __tablename__ = "posts"
+    __table_args__ = (
+        Index("ix_posts_owner_id_id", "owner_id", "id"),
+        Index("ix_posts_drafted", "id", postgresql_where=text("drafted")),
+        Index("ix_posts_draft_days", "publish_at", "id", postgresql_where=text("drafted")),
+        Index(
+            "ix_posts_media",
+            "media",
+            postgresql_using="gin",
+            postgresql_ops={"media": "jsonb_path_ops"},
+        ),
+    )
 
-    owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     text: Mapped[str]
     link: Mapped[str | None]
     media: Mapped[list[Any]]
@@ -64,6 +81,14 @@ class Post(Row):
     """The zone in which the person thinks of `publish_at`."""
     content_ref: Mapped[str | None]
     """The caller's own id of the content."""
+    revision: Mapped[int] = mapped_column(default=1, server_default="1")
+    """Grows with every change, so that nobody approves what they have not seen."""
+    drafted: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether nothing of it is scheduled yet; drafts are found by it."""
+    submitted_at: Mapped[datetime | None]
+    """Since when it waits for approval."""
+    review_note: Mapped[str | None]
+    """Why it was sent back."""
 
     deliveries: Mapped[list["Delivery"]] = relationship(lazy="raise", order_by="Delivery.id")
 
@@ -92,6 +117,13 @@ class Delivery(Row):
             "account_id",
             "published_at",
             postgresql_where=text("state = 'published'"),
+        ),
+        Index("ix_deliveries_calendar", "due_at", "post_id", "owner_id", "account_id"),
+        Index(
+            "ix_deliveries_account_due",
+            "account_id",
+            "next_run_at",
+            postgresql_where=text("state IN ('scheduled', 'retrying', 'waiting')"),
         ),
     )
 

@@ -26,11 +26,26 @@ async def post(session: AsyncSession, caller: Caller, post_id: UUID) -> Post | N
 
 async def post_for_change(session: AsyncSession, caller: Caller, post_id: UUID) -> Post | None:
     """Return a post with its deliveries, locked in one order until the transaction ends."""
+    await _lock(session, [post_id])
     locked = select(Delivery.id).where(Delivery.post_id == post_id).order_by(Delivery.id)
     await session.execute(locked.with_for_update())
     # What this session read before the lock may have changed since.
     fresh = _visible(caller).execution_options(populate_existing=True)
     return await session.scalar(fresh.where(Post.id == post_id))
+
+
+async def _lock(session: AsyncSession, ids: Collection[UUID]) -> None:
+    """Let nobody change these posts, nor give them deliveries, until the transaction ends."""
+    locked = select(Post.id).where(Post.id.in_(ids)).order_by(Post.id)
+    await session.execute(locked.with_for_update(key_share=True))
+
+
+async def posts_for_change(
+    session: AsyncSession, caller: Caller, ids: Collection[UUID]
+) -> list[Post]:
+    """Return those of these posts that the caller may see, locked; their deliveries are not."""
+    await _lock(session, ids)
+    return await posts_by_id(session, caller, ids)
 
 
 async def posts_by_id(session: AsyncSession, caller: Caller, ids: Collection[UUID]) -> list[Post]:

@@ -3,15 +3,15 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
 from service.access.audit import note
 from service.db.session import UnitOfWork
 from service.errors import NotFound
-from service.posts import actions, jobs, queries, rules, schemas
+from service.posts import actions, approving, jobs, queries, rules, schemas
 from service.posts.desk import Desk
-from service.posts.models import Batch, Delivery, DeliveryState, Post
+from service.posts.models import UNSCHEDULED, Batch, Delivery, DeliveryState, Post
 from service.web import ERRORS, OnceOnly, Opened, Paging, PostsReader, PostsWriter, Uow
 
 router = APIRouter(prefix="/v1/posts", tags=["posts"], responses=ERRORS)
@@ -27,10 +27,18 @@ WritingDesk = Annotated[Desk, Depends(writing_desk)]
 
 @router.post("", status_code=201, response_model=schemas.PostOut)
 async def schedule(body: schemas.PostIn, desk: WritingDesk, once: OnceOnly) -> JSONResponse:
-    """Schedule a post to any number of accounts, or keep it as a draft."""
+    """Schedule a post to any number of accounts, or keep it as a draft.
+
+    Where approval is needed, what others than an admin schedule is kept and waits for it.
+    """
+    return await once.reply(await create(desk, body))
+
+
+async def create(desk: Desk, body: schemas.PostIn) -> schemas.PostOut:
+    """Store a post, and note who did."""
     post = await actions.schedule(desk, body)
     await _note(desk, "create", f"post:{post.id}", publish_at=post.publish_at)
-    return await once.reply(show(post))
+    return show(post)
 
 
 @router.get("")
@@ -85,6 +93,14 @@ async def change(post_id: UUID, body: schemas.PostChange, desk: WritingDesk) -> 
     return show(post)
 
 
+@router.delete("/{post_id}", status_code=204)
+async def discard(post_id: UUID, desk: WritingDesk) -> Response:
+    """Delete a draft; what was ever scheduled can be cancelled, and stays to be seen."""
+    await approving.discard(desk, post_id)
+    await _note(desk, "delete", f"post:{post_id}")
+    return Response(status_code=204)
+
+
 @router.post("/{post_id}/cancel")
 async def cancel(post_id: UUID, desk: WritingDesk) -> schemas.PostOut:
     """Cancel every delivery that is not out yet."""
@@ -98,6 +114,40 @@ async def retry(post_id: UUID, body: schemas.RetryIn, desk: WritingDesk) -> sche
     """Publish again what failed; for an unknown outcome, say what you saw on the platform."""
     post = await actions.retry(desk, post_id, body)
     await _note(desk, "retry", f"post:{post_id}", unconfirmed=body.unconfirmed)
+    return show(post)
+
+
+@router.post("/{post_id}/submit")
+async def submit(post_id: UUID, desk: WritingDesk) -> schemas.PostOut:
+    """Ask for approval of a draft, which must fit its accounts."""
+    post = await approving.submit(desk, post_id)
+    await _note(desk, "submit", f"post:{post_id}", revision=post.revision)
+    return show(post)
+
+
+@router.post("/{post_id}/approve")
+async def approve(post_id: UUID, body: schemas.ApproveIn, desk: WritingDesk) -> schemas.PostOut:
+    """Approve a post that waits for it; where approval is needed, only an admin may."""
+    post = await approving.approve(desk, post_id, body)
+    await _note(desk, "approve", f"post:{post_id}", revision=post.revision, schedule=body.schedule)
+    return show(post)
+
+
+@router.post("/{post_id}/return")
+async def send_back(post_id: UUID, body: schemas.ReturnIn, desk: WritingDesk) -> schemas.PostOut:
+    """Send a post that waits for approval back to its author, who is told why."""
+    post = await approving.send_back(desk, post_id, body)
+    await _note(desk, "return", f"post:{post_id}", revision=post.revision)
+    return show(post)
+
+
+@router.post("/{post_id}/schedule")
+async def schedule_draft(
+    post_id: UUID, body: schemas.ScheduleIn, desk: WritingDesk
+) -> schemas.PostOut:
+    """Schedule a draft for its time or another one; without any, publish it now."""
+    post = await approving.schedule_draft(desk, post_id, body)
+    await _note(desk, "schedule", f"post:{post_id}", publish_at=post.publish_at)
     return show(post)
 
 
@@ -117,6 +167,9 @@ def show(post: Post) -> schemas.PostOut:
         zone=post.zone,
         content_id=post.content_ref,
         created_at=post.created_at,
+        revision=post.revision,
+        submitted_at=post.submitted_at,
+        review_note=post.review_note,
         deliveries=[_show_delivery(d) for d in post.deliveries],
         schedule_ids=[d.id for d in post.deliveries],
     )
@@ -124,6 +177,7 @@ def show(post: Post) -> schemas.PostOut:
 
 def _show_delivery(delivery: Delivery) -> schemas.DeliveryOut:
     published, due = delivery.published_at, delivery.due_at
+    draft = delivery.state in UNSCHEDULED
     return schemas.DeliveryOut(
         id=delivery.id,
         account_id=delivery.account_id,
@@ -139,7 +193,7 @@ def _show_delivery(delivery: Delivery) -> schemas.DeliveryOut:
         remote_url=delivery.remote_url,
         published_at=published,
         lateness_ms=round((published - due).total_seconds() * 1000) if published else None,
-        job_id=jobs.publish_job_id(delivery.id, delivery.version),
+        job_id=None if draft else jobs.publish_job_id(delivery.id, delivery.version),
     )
 
 

@@ -79,7 +79,13 @@ def post_state(states: Collection[str]) -> str:
         return "draft"
     if present & {DeliveryState.PUBLISHING, DeliveryState.WAITING, DeliveryState.RETRYING}:
         return "publishing"
-    for state in (DeliveryState.SCHEDULED, DeliveryState.HELD, DeliveryState.UNCONFIRMED):
+    for state in (
+        DeliveryState.SCHEDULED,
+        DeliveryState.HELD,
+        DeliveryState.UNCONFIRMED,
+        DeliveryState.APPROVED,
+        DeliveryState.DRAFT,
+    ):
         if state in present:
             return state
     present.discard(DeliveryState.CANCELLED)

@@ -58,6 +58,8 @@ class PostIn(Schema):
     zone: Annotated[Line, Field(max_length=100)] | None = Field(None, examples=["Europe/Paris"])
     content_id: Annotated[str | int, Field(union_mode="left_to_right")] | None = None
     """Your own id of the content."""
+    draft: bool = False
+    """Keep it with its accounts, texts and time, but do not schedule it yet."""
 
 
 class PostChange(Schema):
@@ -65,14 +67,44 @@ class PostChange(Schema):
 
     text: Text | None = None
     link: Line | None = None
+    media: list[MediaRef] | None = Field(None, max_length=50)
+    accounts: list[UUID] | None = Field(None, max_length=50)
+    """All accounts that it is to go to."""
+    overrides: dict[Line, Override] | None = Field(None, max_length=50)
+    """All other texts, by account id or platform name."""
     publish_at: Instant | None = None
+    """For a draft, null takes its time away."""
     zone: Annotated[Line, Field(max_length=100)] | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set - {"zone"}:
-            raise ValueError("name at least one of text, link, publish_at")
+            raise ValueError(
+                "name at least one of text, link, media, accounts, overrides, publish_at"
+            )
         return self
+
+
+class ApproveIn(Schema):
+    """An approval of a post that waits for it."""
+
+    revision: int | None = None
+    """The `revision` that you have read; refused when it was changed since."""
+    schedule: bool = True
+    """Schedule it for its time, or publish it now if it has none; false: its author will."""
+
+
+class ReturnIn(Schema):
+    """Why a post is sent back to its author."""
+
+    note: Annotated[Text, Field(min_length=1, max_length=2000)]
+
+
+class ScheduleIn(Schema):
+    """When a draft is to be published: at its own time, else now."""
+
+    publish_at: Instant | None = None
+    zone: Annotated[Line, Field(max_length=100)] | None = Field(None, examples=["Europe/Paris"])
 
 
 class RetryIn(Schema):
@@ -122,7 +154,8 @@ class DeliveryOut(Reply):
     published_at: datetime | None
     lateness_ms: int | None
     """Milliseconds between `due_at` and `published_at`."""
-    job_id: str
+    job_id: str | None
+    """None for a draft."""
 
 
 class PostOut(Reply):
@@ -137,6 +170,12 @@ class PostOut(Reply):
     zone: str
     content_id: str | None
     created_at: datetime
+    revision: int
+    """Grows with every change."""
+    submitted_at: datetime | None
+    """Since when it waits for approval."""
+    review_note: str | None
+    """Why it was sent back."""
     deliveries: list[DeliveryOut]
     schedule_ids: list[UUID]
     """The ids of `deliveries`, in the order of the request."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,6 +24,9 @@ DEFINITION = (
 """Columns that the code says of its own rules."""
 FORGOTTEN_AFTER = timedelta(days=1)
 """A ticker, or a rule, that was not heard of for so long has gone for good."""
+
+LONGEST_ERROR = 500
+"""Characters of an error that a list shows."""
 
 
 def _visible(caller: Caller) -> Select[Schedule]:
@@ -58,11 +61,31 @@ async def name_is_taken(session: AsyncSession, owner_id: UUID, name: str) -> boo
     return await session.scalar(taken) is not None
 
 
-async def list_schedules(session: AsyncSession, caller: Caller, page: Page) -> Rows[Schedule]:
-    """Return a page of schedules, newest first."""
+async def list_schedules(
+    session: AsyncSession,
+    caller: Caller,
+    page: Page,
+    text: str = "",
+    *,
+    paused: bool | None = None,
+) -> Rows[Schedule]:
+    """Return a page of schedules, newest first.
+
+    Args:
+        session: reads them.
+        caller: who may see the code's rules and their own.
+        page: which of them.
+        text: part of the name or of the job's name.
+        paused: whether they are; None for either.
+    """
     statement = _visible(caller).order_by(Schedule.id.desc()).limit(page.limit + 1)
     if page.before:
         statement = statement.where(Schedule.id < page.before)
+    if text:
+        named = Schedule.name.icontains(text, autoescape=True)
+        statement = statement.where(or_(named, Schedule.job.icontains(text, autoescape=True)))
+    if paused is not None:
+        statement = statement.where(Schedule.paused.is_(paused))
     rows = list(await session.scalars(statement))
     items = rows[: page.limit]
     return Rows(items, encode_cursor(items[-1].id) if len(rows) > page.limit else None)
@@ -73,6 +96,37 @@ async def last_runs(session: AsyncSession, schedule_id: UUID, limit: int) -> Seq
     run = ScheduleRun
     chosen = select(run).where(run.schedule_id == schedule_id)
     return (await session.scalars(chosen.order_by(run.tick.desc()).limit(limit))).all()
+
+
+async def outcomes(session: AsyncSession, ids: Collection[UUID], limit: int) -> Sequence[Row[Any]]:
+    """Return what became of the latest ticks of each schedule, and of their jobs, newest first.
+
+    A row has `schedule_id, tick, state, job_id, reason` of the tick and `job_state, error,
+    started_at, finished_at` of its job, which are None for a job that is no longer kept.
+    """
+    run, job = ScheduleRun, DurableJob
+    latest = (
+        select(run)
+        .where(run.schedule_id == Schedule.id)
+        .order_by(run.tick.desc())
+        .limit(limit)
+        .lateral()
+    )
+    of_job = (
+        job.state.label("job_state"),
+        func.left(job.error, LONGEST_ERROR).label("error"),
+        job.started_at,
+        job.finished_at,
+    )
+    chosen = (
+        select(latest, *of_job)
+        .select_from(Schedule)
+        .join(latest, true())
+        .outerjoin(job, job.id == latest.c.job_id)
+        .where(Schedule.id.in_(ids))
+        .order_by(Schedule.id, latest.c.tick.desc())
+    )
+    return (await session.execute(chosen)).all()
 
 
 def _known(code: Collection[str], jobs: Collection[str]) -> ColumnElement[bool]:

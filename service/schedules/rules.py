@@ -49,6 +49,14 @@ def next_tick(timing: Timing, after: datetime) -> datetime:
     return tick
 
 
+def next_ticks(timing: Timing, after: datetime, count: int) -> list[datetime]:
+    """Return a schedule's next ticks; raises ValueError for a bad line or zone."""
+    ticks: list[datetime] = []
+    while len(ticks) < count:
+        ticks.append(next_tick(timing, ticks[-1] if ticks else after))
+    return ticks
+
+
 def plan(timing: Timing, first: datetime, moment: datetime, *, busy: bool, paused: bool) -> Plan:
     """Decide about the ticks of a schedule up to now.
 

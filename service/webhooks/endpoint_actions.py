@@ -3,7 +3,7 @@
 Apart from `actions`, so that workers need not load what only requests are read with.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -126,14 +126,21 @@ async def replay(
     return await _delivery(uow.session, endpoint_id, delivery_id)
 
 
-async def replay_failed(uow: UnitOfWork, caller: Caller, endpoint_id: UUID) -> int:
+async def replay_failed(
+    uow: UnitOfWork, caller: Caller, endpoint_id: UUID, since: datetime | None = None
+) -> int:
     """Send again what failed for good, the oldest first; return how many. Raises as `replay`."""
     await _require_enabled(uow.session, caller, endpoint_id)
-    return await _reopen(uow, endpoint_id)
+    return await _reopen(uow, endpoint_id, since=since)
 
 
-async def _reopen(uow: UnitOfWork, endpoint_id: UUID, delivery_id: UUID | None = None) -> int:
-    reopened = await queries.reopen(uow.session, endpoint_id, delivery_id)
+async def _reopen(
+    uow: UnitOfWork,
+    endpoint_id: UUID,
+    delivery_id: UUID | None = None,
+    since: datetime | None = None,
+) -> int:
+    reopened = await queries.reopen(uow.session, endpoint_id, delivery_id, since)
     uow.enqueue(*(deliver_call(found, endpoint_id, version) for found, version in reopened))
     return len(reopened)
 

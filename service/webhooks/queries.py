@@ -1,8 +1,8 @@
 """Every SQL statement of webhooks."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Row,
     Select,
     any_,
+    case,
     delete,
     func,
     literal,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute, selectinload
+from sqlalchemy.orm import InstrumentedAttribute, aliased, selectinload
 
 from service.access.caller import Caller
 from service.kit.pagination import Page, Rows, encode_cursor
@@ -142,14 +143,60 @@ async def delivery(
     )
 
 
+async def count_failed(session: AsyncSession, endpoint_id: UUID, since: datetime | None) -> int:
+    """Count the deliveries that `reopen` would take, one more than it takes at most."""
+    chosen = _failed(endpoint_id, since).limit(MOST_REPLAYED + 1).subquery()
+    return await session.scalar(select(func.count()).select_from(chosen)) or 0
+
+
+def _failed(endpoint_id: UUID, since: datetime | None) -> Select[UUID]:
+    row = WebhookDelivery
+    failed = select(row.id).where(row.endpoint_id == endpoint_id, row.state == DeliveryState.FAILED)
+    return failed if since is None else failed.where(row.created_at >= since)
+
+
+class Latest(NamedTuple):
+    """How an endpoint does."""
+
+    delivery: WebhookDelivery | None
+    """What it was sent last."""
+    failing_since: datetime | None
+    """When the first of its failures in a row was given up, where rows still tell."""
+
+
+async def latest(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Latest]:
+    """Return how these endpoints do."""
+    row, endpoint = WebhookDelivery, WebhookEndpoint
+    newest = select(row).where(row.endpoint_id == endpoint.id).order_by(row.id.desc()).limit(1)
+    last = aliased(row, newest.lateral())
+    given_up = (
+        select(row.finished_at)
+        .where(row.endpoint_id == endpoint.id, row.state == DeliveryState.FAILED)
+        .order_by(row.id.desc())
+        .offset(endpoint.failures - 1)
+        .limit(1)
+        .scalar_subquery()
+    )
+    statement = (
+        select(endpoint.id, last, case((endpoint.failures > 0, given_up)))
+        .outerjoin(last, literal(value=True))
+        .where(endpoint.id.in_(ids))
+    )
+    found = await session.execute(statement)
+    return {endpoint_id: Latest(delivery, since) for endpoint_id, delivery, since in found}
+
+
 async def reopen(
-    session: AsyncSession, endpoint_id: UUID, delivery_id: UUID | None = None
+    session: AsyncSession,
+    endpoint_id: UUID,
+    delivery_id: UUID | None = None,
+    since: datetime | None = None,
 ) -> Sequence[Row[UUID, int]]:
-    """Let one delivery, or failed ones, begin anew; return ids and new versions."""
+    """Let one delivery, or failed ones made since then, begin anew; return ids and new versions."""
     row = WebhookDelivery
     chosen = select(row.id).where(row.endpoint_id == endpoint_id)
     if delivery_id is None:
-        failed = chosen.where(row.state == DeliveryState.FAILED)
+        failed = _failed(endpoint_id, since)
         chosen = failed.order_by(row.id).limit(MOST_REPLAYED).with_for_update()
     else:
         chosen = chosen.where(row.id == delivery_id)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime
 
 from service.access.audit import note
 from service.access.caller import Caller, Scope
@@ -61,9 +62,17 @@ async def create(
     once: OnceOnly,
 ) -> JSONResponse:
     """Register a URL to be told, by a signed POST each, of jobs and workflows that end."""
+    made = await register(body, caller, runtime, uow)
+    return await once.reply(made, shown_once="secret")
+
+
+async def register(
+    body: schemas.EndpointIn, caller: Caller, runtime: Runtime, uow: UnitOfWork
+) -> schemas.EndpointCreated:
+    """Register a URL that was judged; the reply holds its secret, which is not shown again."""
     endpoint, secret = await actions.create(uow.session, caller, runtime.keyring, body)
     await _note(uow, caller, "create", endpoint.id)
-    return await once.reply(_with_secret(endpoint, secret), shown_once="secret")
+    return _with_secret(endpoint, secret)
 
 
 @router.get("")
@@ -145,10 +154,15 @@ async def replay(
 
 
 @router.post("/{endpoint_id}/replay", status_code=202)
-async def replay_failed(endpoint_id: UUID, caller: Manager, uow: Uow) -> schemas.ReplayedOut:
+async def replay_failed(
+    endpoint_id: UUID,
+    caller: Manager,
+    uow: Uow,
+    since: Annotated[AwareDatetime | None, Query(description="Only those made since then")] = None,
+) -> schemas.ReplayedOut:
     """Send every failed delivery again, the oldest first; at most 1,000 by one request."""
-    replayed = await actions.replay_failed(uow, caller, endpoint_id)
-    await _note(uow, caller, "replay_failed", endpoint_id, count=replayed)
+    replayed = await actions.replay_failed(uow, caller, endpoint_id, since)
+    await _note(uow, caller, "replay_failed", endpoint_id, since=since, count=replayed)
     return schemas.ReplayedOut(replayed=replayed)
 
 

@@ -21,8 +21,11 @@ from sqlalchemy import (
     literal,
     null,
     select,
+    true,
 )
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Bundle
 
 from service.access.caller import Caller
 from service.db.outbox import DurableJob
@@ -111,20 +114,28 @@ def _is_its_job() -> ColumnElement[bool]:
     return DurableJob.id == job_id("step", WorkflowStep.attempt)
 
 
+_BRIEF_STEP = Bundle[Any](
+    "step",
+    *(WorkflowStep.id, WorkflowStep.key, WorkflowStep.job, WorkflowStep.after),
+    *(WorkflowStep.state, WorkflowStep.attempt, WorkflowStep.progress, WorkflowStep.text),
+    *(WorkflowStep.error, WorkflowStep.queue, WorkflowStep.released_at),
+    *(WorkflowStep.started_at, WorkflowStep.finished_at, WorkflowStep.undo),
+    *(WorkflowStep.undo_state, WorkflowStep.undo_attempt, WorkflowStep.undo_error),
+    *(WorkflowStep.undo_started_at, WorkflowStep.undo_finished_at),
+)
+_BRIEF_JOB = Bundle[Any](
+    "job",
+    *(DurableJob.id, DurableJob.state, DurableJob.progress, DurableJob.progress_text),
+    *(DurableJob.started_at, DurableJob.tries),
+)
+
+
 async def steps(
     session: AsyncSession, workflow_id: UUID, key: str | None = None
 ) -> Sequence[Row[WorkflowStep, DurableJob | None, UUID | None]]:
     """Return a run's steps, or the one of this key, each with its job and its own latest run."""
-    child = (
-        select(Workflow.id)
-        .where(Workflow.parent_step == WorkflowStep.id)
-        .order_by(Workflow.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    own_run = case((WorkflowStep.job.is_(None), child), else_=null())
     statement = (
-        select(WorkflowStep, DurableJob, own_run)
+        select(WorkflowStep, DurableJob, _own_run())
         .join_from(WorkflowStep, DurableJob, _is_its_job(), isouter=True)
         .where(WorkflowStep.workflow_id == workflow_id)
         .order_by(WorkflowStep.position)
@@ -132,6 +143,31 @@ async def steps(
     if key is not None:
         statement = statement.where(WorkflowStep.key == key)
     return (await session.execute(statement)).all()
+
+
+async def steps_in_brief(
+    session: AsyncSession, workflow_id: UUID
+) -> list[tuple[Any, Any, UUID | None]]:
+    """Return a run's steps as `steps` does, without what can be large, and much faster."""
+    found = await session.execute(
+        select(_BRIEF_STEP, _BRIEF_JOB, _own_run())
+        .join_from(WorkflowStep, DurableJob, _is_its_job(), isouter=True)
+        .where(WorkflowStep.workflow_id == workflow_id)
+        .order_by(WorkflowStep.position)
+    )
+    return [(step, None if job.id is None else job, run) for step, job, run in found]
+
+
+def _own_run() -> ColumnElement[UUID | None]:
+    """Return the latest run of a step that is a workflow."""
+    child = (
+        select(Workflow.id)
+        .where(Workflow.parent_step == WorkflowStep.id)
+        .order_by(Workflow.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return case((WorkflowStep.job.is_(None), child), else_=null())
 
 
 async def forget(session: AsyncSession, before: datetime) -> int:
@@ -168,3 +204,43 @@ async def durations(session: AsyncSession, name: str) -> dict[str, float]:
         .group_by(WorkflowStep.key)
     )
     return {key: float(seconds) for key, seconds in found}
+
+
+async def current(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Row[UUID, str, int]]:
+    """Return of each run the first step that runs, and how many do; nothing where none does."""
+    s = WorkflowStep
+    together = func.count().over(partition_by=s.workflow_id)
+    found = await session.execute(
+        select(s.workflow_id, s.key, together)
+        .where(one_of(s.workflow_id, ids), s.state == StepState.RUNNING)
+        .order_by(s.workflow_id, s.position)
+        .ext(distinct_on(s.workflow_id))
+    )
+    return {row[0]: row for row in found}
+
+
+async def usual_seconds(session: AsyncSession, names: Collection[str]) -> dict[str, float]:
+    """Return the median seconds that the latest runs of each name took that succeeded."""
+    name = func.unnest(cast(list(names), ARRAY(Text))).table_valued("name").alias("wanted")
+    past = (
+        select(func.extract("epoch", Workflow.finished_at - Workflow.started_at).label("taken"))
+        .where(Workflow.name == name.c.name, Workflow.state == WorkflowState.SUCCEEDED)
+        .order_by(Workflow.id.desc())
+        .limit(PAST_RUNS)
+        .lateral()
+    )
+    median = func.percentile_cont(0.5).within_group(past.c.taken)
+    chosen = select(name.c.name, median).select_from(name).join(past, true())
+    found = await session.execute(chosen.where(past.c.taken.is_not(None)).group_by(name.c.name))
+    return {each: float(seconds) for each, seconds in found}
+
+
+async def outputs_in_brief(
+    session: AsyncSession, workflow_id: UUID, keys: Collection[str], length: int
+) -> dict[str, str]:
+    """Return the beginnings of what steps of a run returned."""
+    s = WorkflowStep
+    brief = func.left(cast(s.result, Text), length)
+    wanted = s.key == any_(literal(list(keys), ARRAY(Text)))
+    chosen = select(s.key, brief).where(s.workflow_id == workflow_id, wanted)
+    return {key: text for key, text in await session.execute(chosen) if text is not None}

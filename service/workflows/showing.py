@@ -1,7 +1,7 @@
 """Runs of workflows as people see them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Row
@@ -14,7 +14,8 @@ from service.kit.clock import now
 from service.workflows import progress_rules, queries, rules, schemas
 from service.workflows.models import ACTIVE, StepState, Workflow, WorkflowStep
 
-Found = Row[WorkflowStep, DurableJob | None, UUID | None]
+Found: TypeAlias = Row[WorkflowStep, DurableJob | None, UUID | None] | tuple[Any, Any, UUID | None]
+"""A step, its job and its own latest run, or as much of them as is shown."""
 
 
 async def brief(session: AsyncSession, caller: Caller, workflow_id: UUID) -> schemas.WorkflowOut:
@@ -59,7 +60,7 @@ async def in_full(
     """Return a run with its steps; raises NotFound."""
     workflow = await _found(session, caller, workflow_id)
     tally = (await queries.tallies(session, [workflow_id]))[workflow_id]
-    steps = await queries.steps(session, workflow_id)
+    steps = await queries.steps_in_brief(session, workflow_id)
     running = [found[0].key for found in steps if found[0].state == StepState.RUNNING]
     above = workflow.parent_step and await queries.parent_of(session, workflow.parent_step)
     estimate = None

@@ -1,10 +1,10 @@
 """SQL that undoes completed steps. The lock of the outermost workflow is held meanwhile."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.workflows.models import StepState, Workflow, WorkflowState, WorkflowStep
@@ -15,14 +15,37 @@ from service.workflows.queries import one_of
 async def next_step(session: AsyncSession, workflow_id: UUID) -> UUID | None:
     """Return the step that completed last, in this workflow or inside it, and can be undone."""
     s = WorkflowStep
-    chosen = select(s.id).where(
-        one_of(s.workflow_id, await inside(session, workflow_id)),
+    chosen = select(s.id).where(*_left(await inside(session, workflow_id)))
+    last = chosen.order_by(s.finished_at.desc(), s.position.desc()).limit(1)
+    return await session.scalar(last)
+
+
+async def left(session: AsyncSession, workflow_id: UUID, limit: int) -> Sequence[Row[Any]]:
+    """Return the steps that would be undone, the first to be undone first.
+
+    A row has `key, job, workflow` (the name of the one that it is in), and `total`, how many there
+    are without the limit.
+    """
+    s, w = WorkflowStep, Workflow
+    chosen = (
+        select(s.key, s.undo["job"].as_string().label("job"), w.name.label("workflow"))
+        .add_columns(func.count().over().label("total"))
+        .join(w, w.id == s.workflow_id)
+        .where(*_left(await inside(session, workflow_id)))
+    )
+    last = chosen.order_by(s.finished_at.desc(), s.position.desc()).limit(limit)
+    return (await session.execute(last)).all()
+
+
+def _left(ids: Collection[UUID]) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of steps of these workflows that can be undone."""
+    s = WorkflowStep
+    return (
+        one_of(s.workflow_id, ids),
         s.state == StepState.SUCCEEDED,
         s.undo.is_not(None),
         or_(s.undo_state.is_(None), s.undo_state == StepState.FAILED),
     )
-    last = chosen.order_by(s.finished_at.desc(), s.position.desc()).limit(1)
-    return await session.scalar(last)
 
 
 async def start(session: AsyncSession, step_id: UUID) -> Row[Any]:

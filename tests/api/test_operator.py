@@ -23,6 +23,7 @@ async def test_a_job_runs_in_this_process(api: Installation) -> None:
     cleaned = await operator.run_here(settings, operator.job_call("monitoring.clean", {}))
     assert cleaned == {
         "job_runs": 0,
+        "job_minutes": 0,
         "durable_jobs": 0,
         "deliveries": 0,
         "notices": 0,

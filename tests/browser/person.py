@@ -52,7 +52,8 @@ class Person:
         context.set_default_timeout(10_000)
         page = await context.new_page()
         person = cls(page, api)
-        page.on("console", lambda message: person._hear(message))
+        # Playwright marks what it calls, which a method of a slotted class cannot bear.
+        page.on("console", lambda message: person._hear(message))  # noqa: PLW0108
         page.on("pageerror", lambda error: person.complaints.append(str(error)))
         try:
             yield person

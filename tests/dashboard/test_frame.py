@@ -107,7 +107,7 @@ async def test_failed_and_late_come_first(admin: Person) -> None:
     summary.forget()
     page = await admin.get("/profile")
     numbers = [a.get_text(" ", strip=True) for a in page.soup.select(".numbers a")]
-    assert numbers[:2] == ["1 failed posts", "1 late posts"]
+    assert numbers[:2] == ["1 failed post", "1 late post"]
     assert len(page.soup.select(".numbers a.bad")) == 2
 
 

@@ -13,7 +13,6 @@ written to the queue, because a place that became free in between could not call
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,10 +21,10 @@ from arq.connections import ArqRedis
 
 from service.queue.declaration import JobType
 from service.queue.entries import AGEING_MS
+from service.queue.limiting import limit_name
 from service.queue.scripting import SERVER_CLOCK, batches
 
 SCRIPT = Path(__file__).with_name("scripts").joinpath("limits.lua").read_text()
-_LONGEST_VALUE = 100  # characters of an argument that become part of a key's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,22 +173,12 @@ def wants_of(
     """
     limits: list[RateLimit | Slots] = []
     if job.concurrency:
-        name = _name(job, job.concurrency.key, arguments)
+        name = limit_name(job, job.concurrency.key, arguments)
         limits.append(Slots(name, job.concurrency.limit, skip=job.concurrency.busy == "skip"))
     if job.rate:
         per_ms = math.ceil(job.rate.per * 1000)
-        limits.append(RateLimit(_name(job, job.rate.key, arguments), job.rate.limit, per_ms))
+        limits.append(RateLimit(limit_name(job, job.rate.key, arguments), job.rate.limit, per_ms))
     return Want(job_id, claim, tuple(limits)) if limits else None
-
-
-def _name(job: JobType[..., Any], key: str | None, arguments: Mapping[str, object]) -> str:
-    if key is None:
-        return job.name
-    default = job.signature.parameters[key].default
-    value = str(msgspec.to_builtins(arguments.get(key, default)))
-    if job.sensitive or len(value) > _LONGEST_VALUE:
-        value = f"sha256-{sha256(value.encode()).hexdigest()}"
-    return f"{job.name}:{key}={value}"
 
 
 def _arguments(

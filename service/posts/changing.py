@@ -1,0 +1,148 @@
+"""Changing a post of which nothing has gone out: its text, its accounts, its time."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from service.errors import Conflict, InvalidInput, Problem
+from service.kit.clock import now
+from service.posts import composing, moving, rules
+from service.posts.composing import Target
+from service.posts.desk import Desk
+from service.posts.models import IDLE_STATES, UNSCHEDULED, Delivery, DeliveryState, Post
+from service.posts.schemas import PostChange
+
+
+async def change(desk: Desk, post_id: UUID, body: PostChange) -> Post:
+    """Move or edit a post; what was approved waits for approval again.
+
+    Raises:
+        Conflict: a delivery has ended, is being published or may be out already.
+        InvalidInput: the new time or content does not fit; nothing is changed.
+    """
+    post = await moving.found(desk, post_id)
+    kept = _open(post)
+    if busy := [d for d in kept if not _changeable(d)]:
+        states = ", ".join(f"{d.platform} is {d.state}" for d in busy)
+        raise Conflict(f"The post cannot be changed any more: {states}")
+    if body.accounts is not None and post.deliveries and not kept:
+        raise Conflict("The post was cancelled: make a new one of it")
+    draft = moving.is_draft(post)
+    targets = await _edit(desk, post, body, draft=draft)
+    due_at = new_time(body.publish_at, body.zone, post)
+    if due_at is not None:
+        post.publish_at = due_at
+        post.zone = body.zone or post.zone
+    elif draft and "publish_at" in body.model_fields_set:
+        post.publish_at = None
+    await _readdress(desk, post, targets, due_at)
+    if not desk.may_schedule:
+        _take_approval_back(post)
+    moving.changed(post)
+    await desk.session.flush()
+    moving.wake(desk, _open(post))
+    return post
+
+
+def _open(post: Post) -> list[Delivery]:
+    return [d for d in post.deliveries if d.state != DeliveryState.CANCELLED]
+
+
+def _changeable(delivery: Delivery) -> bool:
+    return delivery.state in IDLE_STATES and delivery.commit_started_at is None
+
+
+def new_time(publish_at: str | None, zone_name: str | None, post: Post) -> datetime | None:
+    """Return the instant that a person wants for a post; None: none was named.
+
+    Raises:
+        InvalidInput: it is none that can be meant.
+    """
+    if publish_at is None:
+        return None
+    zone = rules.parse_zone(zone_name or post.zone)
+    if isinstance(zone, Problem):
+        raise InvalidInput([zone])
+    instant = rules.parse_instant(publish_at, zone if zone_name else None, now())
+    if isinstance(instant, Problem):
+        raise InvalidInput([instant])
+    return instant
+
+
+async def _edit(desk: Desk, post: Post, body: PostChange, *, draft: bool) -> Sequence[Target]:
+    problems: list[Problem] = []
+    if body.text is not None:
+        post.text = body.text
+    if "link" in body.model_fields_set:
+        post.link = body.link
+    if body.media is not None:
+        post.media = await composing.choose_media(desk, body.media, problems)
+    targets = await _targets(desk, post, body, problems)
+    problems += composing.link_problems(post.link)
+    if draft:
+        if not (post.text or post.link or post.media):
+            problems.append(Problem("text", "is needed, or a link, or media", "missing"))
+    else:
+        problems += composing.content_problems(desk.platforms, targets, post)
+        if body.accounts == []:
+            problems.append(Problem("accounts", "is empty: cancel the post instead", "missing"))
+    if problems:
+        raise InvalidInput(problems)
+    return targets
+
+
+async def _targets(
+    desk: Desk, post: Post, body: PostChange, problems: list[Problem]
+) -> Sequence[Target]:
+    texts = {d.account_id: d.text for d in _open(post)}
+    ids = list(texts) if body.accounts is None else body.accounts
+    accounts = await composing.choose_accounts(desk, ids, (), problems)
+    if body.overrides is not None:
+        return composing.choose_targets(body.overrides, accounts, problems)
+    return [Target(account, texts.get(account.id)) for account in accounts]
+
+
+async def _readdress(
+    desk: Desk, post: Post, targets: Sequence[Target], due_at: datetime | None
+) -> None:
+    """Give a post the deliveries to these accounts, each with its text and the new time."""
+    moment = now()
+    draft = moving.is_draft(post)
+    wanted = {target.account.id: target for target in targets}
+    for delivery in [d for d in _open(post) if d.account_id not in wanted]:
+        await _drop(desk, post, delivery)
+    present = {delivery.account_id: delivery for delivery in post.deliveries}
+    when = max(post.publish_at or moment, moment)
+    state = DeliveryState.DRAFT if draft else DeliveryState.SCHEDULED
+    for account_id, target in wanted.items():
+        if account_id not in present:
+            post.deliveries.append(moving.new_delivery(post, target, when, state))
+            continue
+        delivery = present[account_id]
+        if delivery.state == DeliveryState.CANCELLED:
+            moving.put(delivery, state, text=target.text, attempts=0, due_at=when, next_run_at=when)
+        else:
+            moved = when if delivery.state in UNSCHEDULED else due_at
+            moving.put(
+                delivery,
+                DeliveryState(delivery.state),
+                text=target.text,
+                due_at=moved or delivery.due_at,
+                next_run_at=moved or delivery.next_run_at,
+            )
+
+
+async def _drop(desk: Desk, post: Post, delivery: Delivery) -> None:
+    """Take a delivery away; one that was scheduled stays to be seen."""
+    if delivery.state in UNSCHEDULED:
+        post.deliveries.remove(delivery)
+        await desk.session.delete(delivery)
+    else:
+        moving.put(delivery, DeliveryState.CANCELLED, error=None)
+
+
+def _take_approval_back(post: Post) -> None:
+    if taken := [d for d in _open(post) if d.state != DeliveryState.DRAFT]:
+        post.submitted_at = now()
+        for delivery in taken:
+            moving.put(delivery, DeliveryState.DRAFT, error=None)

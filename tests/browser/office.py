@@ -1,0 +1,108 @@
+"""An office as it is in the middle of a month: posts that are out and to come, jobs of a day."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import insert
+
+from benchmarks.history_rows import deaths, runs
+from service.config import Settings
+from service.monitoring import history_queries
+from service.monitoring.models import DeadJob
+from tests.support import PNG, Installation
+from tests.workflows.bench import Code, make_worker
+from workers import periodic
+
+TEXTS = (
+    "The spring issue is out: twelve kitchens that smell of rosemary.",
+    "Reader question of the week: which herb survives a north window? #garden",
+    "Behind the scenes: how we photographed a hundred tomatoes without eating one.",
+    "Saturday market: five stalls worth getting up early for.",
+    "New podcast: the baker who starts at two in the morning.",
+    "Our autumn garden calendar, free to print: https://example.org/calendar",
+    "Winner of the photo contest: congratulations, Ada!",
+)
+RUNS = 400
+DAYS = range(-14, 17)
+
+
+async def furnish(api: Installation) -> dict[str, str]:
+    """Fill an installation; return ids of what pages are about, by their kind."""
+    accounts = [
+        await api.connect("feed", {"handle": "kitchen-news"}),
+        await api.connect("x", {"handle": "kitchen_x"}),
+        await api.connect("mastodon_sandbox", {"handle": "kitchen"})
+        if "mastodon_sandbox" in api.runtime.platforms
+        else await api.connect("feed", {"handle": "kitchen-events"}),
+    ]
+    posts = [await _post(api, accounts, number, day) for number, day in enumerate(DAYS)]
+    await api.sql(_PAST)
+    await api.sql(
+        "UPDATE deliveries SET state = 'failed', error = 'The server refused the picture: 422',"
+        " published_at = NULL WHERE post_id = :id",
+        id=posts[9]["id"],
+    )
+    await api.post("/v1/posts", {"text": "An idea for winter: soup week"})
+    await api.request("POST", "/v1/media", files={"file": ("rosemary.png", PNG, "image/png")})
+    await _jobs(api)
+    return {
+        "post": posts[20]["id"],
+        "account": accounts[0],
+        "workflow": await _workflow(api),
+        "schedule": str((await api.sql("SELECT id FROM schedules LIMIT 1"))[0][0]),
+        "job": str((await api.sql("SELECT job_id FROM job_runs WHERE state = 'failed'"))[0][0]),
+    }
+
+
+async def _post(api: Installation, accounts: list[str], number: int, day: int) -> Any:
+    due = (datetime.now(UTC) + timedelta(days=day)).replace(minute=0, second=0, microsecond=0)
+    due = due.replace(hour=(7, 11, 16)[number % 3])
+    ahead = due if day > 0 else due + timedelta(days=30)
+    chosen = accounts[: 1 + number % 3]
+    text = TEXTS[number % len(TEXTS)]
+    post = await api.schedule(chosen, text, publish_at=ahead.isoformat(), zone="Europe/Paris")
+    if day <= 0:
+        await api.sql("UPDATE posts SET publish_at = :due WHERE id = :id", due=due, id=post["id"])
+    return post
+
+
+_PAST = """
+    UPDATE deliveries SET state = 'published', due_at = p.publish_at, next_run_at = p.publish_at,
+        published_at = p.publish_at + interval '400 ms', attempts = 1,
+        remote_url = 'https://social.example/' || deliveries.id
+    FROM posts p WHERE p.id = deliveries.post_id AND p.publish_at < now()
+"""
+
+
+async def _jobs(api: Installation) -> None:
+    """Write a history, and dead jobs; register the schedules, whose jobs wait."""
+    found = list(islice(runs(RUNS), RUNS))
+    async with api.runtime.unit_of_work() as uow:
+        for day in sorted({run.finished_at.date() for run in found}):
+            await history_queries.add_day(uow.session, day)
+        await history_queries.add_runs(uow.session, found)
+        await uow.session.execute(insert(DeadJob), deaths(12))
+    await periodic.mirror(api.runtime, Settings(_env_file=None))
+
+
+def four_steps() -> dict[str, object]:
+    """Return a workflow whose third step may fail."""
+    names = ("download", "cut", "voice", "publish")
+    after = ((), ("download",), ("download",), ("cut", "voice"))
+    return {
+        "name": "Autumn video",
+        "steps": [
+            {"key": name, "job": "flows.note", "arguments": {"name": name}, "after": list(before)}
+            for name, before in zip(names, after, strict=True)
+        ],
+    }
+
+
+async def _workflow(api: Installation) -> str:
+    """Run a workflow of which one step fails."""
+    reply = await api.post("/v1/workflows", four_steps())
+    await make_worker(api.runtime, Code(failing={"voice"})).async_run()
+    await api.record()
+    workflow_id: str = reply.json()["id"]
+    return workflow_id
