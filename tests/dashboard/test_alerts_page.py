@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from service.config import AlertSetting
-from service.dashboard import remedies
+from service.dashboard.operations import remedies
 from service.kit.clock import now
 from service.monitoring.alert_rules import DATABASE_AWAY, KINDS
 from service.monitoring.models import Alert

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.access.audit import note
-from service.dashboard.deeds import Deed, deed
+from service.dashboard.access.deeds import Deed, deed
 from service.dashboard.pages import audit
 from tests.dashboard.person import Person
 

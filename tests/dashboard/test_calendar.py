@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.dashboard import calendar_reading
-from service.dashboard.calendar_board import IN_A_CELL
-from service.dashboard.calendar_rules import VIEWS
+from service.dashboard.calendar import reading as calendar_reading
+from service.dashboard.calendar.board import IN_A_CELL
+from service.dashboard.calendar.rules import VIEWS
 from tests.dashboard.person import HTML, Person, query
 from tests.dashboard.planning import HOSTILE, ahead, day_of, own_key, plan, posts_of
 

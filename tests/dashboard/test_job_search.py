@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.dashboard.pages import job_search
-from service.dashboard.pages.job_search import STATES, Query, instant, parse, path_of, write
+from service.dashboard.jobs import search as job_search
+from service.dashboard.jobs.search import STATES, Query, instant, parse, path_of, write
 from service.errors import InvalidInput
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

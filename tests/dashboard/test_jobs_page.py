@@ -6,7 +6,8 @@ from urllib.parse import quote
 import pytest
 from bs4 import BeautifulSoup
 
-from service.dashboard.pages import job_acts, jobs
+from service.dashboard.jobs import acts as job_acts
+from service.dashboard.pages import jobs
 from service.monitoring import scanning_queries
 from service.queue import JobCall
 from tests.access.helpers import actions_noted

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.dashboard import summary, system
+from service.dashboard import summary
+from service.dashboard.operations import system
 from service.monitoring import minute_queries, queue_views
 from service.monitoring.runs import Run
 from service.queue import connect, queue_key

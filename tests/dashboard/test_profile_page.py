@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from service.access.cookies import COOKIE
 from service.dashboard import live
-from service.dashboard.browsers import browser
+from service.dashboard.access.browsers import browser
 from tests.access.helpers import PASSWORD, actions_noted
 from tests.dashboard.person import Page, Person
 

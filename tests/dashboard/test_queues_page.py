@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.dashboard import system
+from service.dashboard.operations import system
 from service.kit.clock import now
 from service.monitoring import minute_queries
 from service.queue import foreseeing, is_paused, queue_key

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.dashboard import calendar_rules as rules
-from service.dashboard.calendar_entries import AccountFacts, Entry, Target, why_fixed
-from service.dashboard.calendar_flags import flag
-from service.dashboard.calendar_rules import Choice
-from service.dashboard.calendar_slots import compose_path, free_slots, usual_hours
+from service.dashboard.calendar import rules
+from service.dashboard.calendar.entries import AccountFacts, Entry, Target, why_fixed
+from service.dashboard.calendar.flags import flag
+from service.dashboard.calendar.rules import Choice
+from service.dashboard.calendar.slots import compose_path, free_slots, usual_hours
 
 PARIS = ZoneInfo("Europe/Paris")
 ZONES = ("Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Beirut", "UTC")

@@ -7,9 +7,9 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.dashboard import graph
-from service.dashboard.graph import Drawing
-from service.dashboard.layers import COLUMN, HEIGHT, MARGIN, WIDTH
+from service.dashboard.workflows import graph
+from service.dashboard.workflows.graph import Drawing
+from service.dashboard.workflows.layers import COLUMN, HEIGHT, MARGIN, WIDTH
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Response
 from service.access.caller import Caller, Scope
 from service.accounts import queries, routes
 from service.accounts.models import Account, AccountState
-from service.dashboard import account_words as words
 from service.dashboard.pages import connecting
+from service.dashboard.publishing import account_words as words
 from service.dashboard.view import PostsReader, SettingsWriter, View
 from service.errors import AlmanacError, Conflict, NotFound
 from service.kit.clock import now

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from service.config import Settings
-from service.dashboard import remedies
+from service.dashboard.operations import remedies
 from service.dashboard.view import JobsReader
 from service.kit.pagination import Page
 from service.monitoring import alert_routes

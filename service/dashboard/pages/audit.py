@@ -12,7 +12,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
 from service.access import key_routes, schemas
-from service.dashboard import deeds, filled, formats
+from service.dashboard import filled, formats
+from service.dashboard.access import deeds
 from service.dashboard.rendering import ZONE
 from service.dashboard.view import Admin, View
 from service.errors import InvalidInput

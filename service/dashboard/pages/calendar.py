@@ -10,11 +10,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.access.caller import Scope
-from service.dashboard import calendar_reading, calendar_rules, rendering
-from service.dashboard.calendar_entries import outcome, why_fixed
-from service.dashboard.calendar_reading import SHOWN
-from service.dashboard.calendar_rules import MONTH, VIEWS, Choice
-from service.dashboard.calendar_slots import compose_path
+from service.dashboard import rendering
+from service.dashboard.calendar import reading as calendar_reading
+from service.dashboard.calendar import rules as calendar_rules
+from service.dashboard.calendar.entries import outcome, why_fixed
+from service.dashboard.calendar.reading import SHOWN
+from service.dashboard.calendar.rules import MONTH, VIEWS, Choice
+from service.dashboard.calendar.slots import compose_path
 from service.dashboard.formats import moment, zone_of
 from service.dashboard.view import PostsReader, PostsWriter, View, local
 from service.errors import AlmanacError, Conflict, InvalidInput, NotFound, Problem

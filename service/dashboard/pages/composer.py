@@ -6,8 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from service.access.caller import Scope
-from service.dashboard import composing, filled, formats, post_sheet, rendering
-from service.dashboard.post_sheet import Sheet
+from service.dashboard import filled, formats, rendering
+from service.dashboard.publishing import composing
+from service.dashboard.publishing import sheet as post_sheet
+from service.dashboard.publishing.sheet import Sheet
 from service.dashboard.view import PostsWriter, View
 from service.errors import Conflict, Forbidden, InvalidInput, Problem
 from service.posts import routes as post_routes

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Response
 
 from service.accounts import actions, queries, routes, schemas
 from service.accounts.models import Account
-from service.dashboard import account_words as words
 from service.dashboard import filled
+from service.dashboard.publishing import account_words as words
 from service.dashboard.view import SettingsWriter, View
 from service.errors import AlmanacError, Conflict, InvalidInput, NotFound
 from service.platforms.contract import Platform

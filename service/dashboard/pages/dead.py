@@ -8,9 +8,12 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Response
 
-from service.dashboard.pages import job_acts, job_rows, job_search, jobs_many
-from service.dashboard.pages.job_acts import all_of, counted
-from service.dashboard.pages.job_rows import Row
+from service.dashboard.jobs import acts as job_acts
+from service.dashboard.jobs import rows as job_rows
+from service.dashboard.jobs import search as job_search
+from service.dashboard.jobs.acts import all_of, counted
+from service.dashboard.jobs.rows import Row
+from service.dashboard.pages import jobs_many
 from service.dashboard.view import JobsOperator, JobsReader, View
 from service.errors import InvalidInput, Problem
 from service.kit.clock import now

@@ -7,8 +7,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from fastapi import APIRouter, Response
 
-from service.dashboard.pages import job_acts, job_origin, jobs_many
-from service.dashboard.pages.job_search import job_path
+from service.dashboard.jobs import acts as job_acts
+from service.dashboard.jobs import origin as job_origin
+from service.dashboard.jobs.search import job_path
+from service.dashboard.pages import jobs_many
 from service.dashboard.view import JobsOperator, JobsReader, View
 from service.errors import Conflict, NotFound
 from service.kit.clock import now

@@ -9,8 +9,11 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
 from service.dashboard.formats import zone_of
-from service.dashboard.pages import job_acts, job_rows, job_search, jobs_many
-from service.dashboard.pages.job_search import STATES, job_path, path_of
+from service.dashboard.jobs import acts as job_acts
+from service.dashboard.jobs import rows as job_rows
+from service.dashboard.jobs import search as job_search
+from service.dashboard.jobs.search import STATES, job_path, path_of
+from service.dashboard.pages import jobs_many
 from service.dashboard.rendering import ZONE
 from service.dashboard.view import JobsReader, View
 from service.errors import InvalidInput

@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Response
 
 from service.dashboard.formats import zone_of
-from service.dashboard.pages import job_acts, job_rows, job_search
-from service.dashboard.pages.job_acts import ACTS, Chosen, Outcome, all_of, counted
-from service.dashboard.pages.job_search import Query, path_of
+from service.dashboard.jobs import acts as job_acts
+from service.dashboard.jobs import rows as job_rows
+from service.dashboard.jobs import search as job_search
+from service.dashboard.jobs.acts import ACTS, Chosen, Outcome, all_of, counted
+from service.dashboard.jobs.search import Query, path_of
 from service.dashboard.rendering import ZONE
 from service.dashboard.view import JobsOperator, View
 from service.errors import InvalidInput, Problem

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Response
 
 from service.access import key_routes, queries, schemas
-from service.dashboard import filled, formats, scopes
+from service.dashboard import filled, formats
+from service.dashboard.access import scopes
 from service.dashboard.rendering import ZONE
 from service.dashboard.view import SettingsWriter, View
 from service.errors import NotFound

@@ -8,12 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from service.access.caller import Caller, Scope
-from service.dashboard import attention, charts, system, wording
-from service.dashboard.attention import MOST_NAMED, Trouble
-from service.dashboard.charts import Chart
 from service.dashboard.formats import zone_of
+from service.dashboard.operations import attention, charts, system, wording
+from service.dashboard.operations.attention import MOST_NAMED, Trouble
+from service.dashboard.operations.charts import Chart
+from service.dashboard.operations.system import System
 from service.dashboard.rendering import ZONE
-from service.dashboard.system import System
 from service.dashboard.view import Anybody, View
 from service.kit.clock import now
 from service.monitoring import trouble_queries

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Response
 from service.access.caller import Scope
 from service.accounts import queries as accounts
 from service.accounts.queries import Account
-from service.dashboard import post_acts
-from service.dashboard.composing import MOST_ACCOUNTS, by_field, stored
-from service.dashboard.post_acts import BULK, Chosen
+from service.dashboard.publishing import acts as post_acts
+from service.dashboard.publishing.acts import BULK, Chosen
+from service.dashboard.publishing.composing import MOST_ACCOUNTS, by_field, stored
 from service.dashboard.view import PostsReader, PostsWriter, View
 from service.errors import AlmanacError, InvalidInput, Problem
 from service.kit.clock import now

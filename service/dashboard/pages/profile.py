@@ -14,8 +14,9 @@ from service.access.audit import note
 from service.access.cookies import COOKIE, drop_cookie, set_cookie
 from service.access.session_actions import Visit
 from service.access.throttle import Throttle
-from service.dashboard import filled, scopes
-from service.dashboard.browsers import browser
+from service.dashboard import filled
+from service.dashboard.access import scopes
+from service.dashboard.access.browsers import browser
 from service.dashboard.view import Anybody, View
 from service.errors import Conflict, InvalidInput, NotFound, TooManyRequests
 

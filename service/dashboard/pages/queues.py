@@ -6,9 +6,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Response
 
 from service.access.caller import Caller, Scope
-from service.dashboard import charts, system, wording
 from service.dashboard.formats import number, zone_of
-from service.dashboard.processes import processes
+from service.dashboard.operations import charts, system, wording
+from service.dashboard.operations.processes import processes
 from service.dashboard.rendering import ZONE
 from service.dashboard.view import JobsOperator, JobsReader, View
 from service.errors import AlmanacError

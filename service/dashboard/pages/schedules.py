@@ -7,8 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from service.access.caller import Caller, Scope
-from service.dashboard import schedule_form as form
-from service.dashboard import schedule_views as views
+from service.dashboard.schedules import form, views
 from service.dashboard.view import JobsOperator, JobsReader, View
 from service.db.session import UnitOfWork
 from service.errors import Conflict, InvalidInput, NotFound

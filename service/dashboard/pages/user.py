@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service.access import passwords, queries, session_queries, user_actions, user_queries
 from service.access.audit import note
 from service.access.models import User
-from service.dashboard import filled, scopes
-from service.dashboard.browsers import browser
+from service.dashboard import filled
+from service.dashboard.access import scopes
+from service.dashboard.access.browsers import browser
 from service.dashboard.view import Admin, View
 from service.errors import Conflict, InvalidInput, NotFound
 from service.kit.clock import now

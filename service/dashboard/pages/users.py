@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query, Response
 
 from service.access import passwords, rules, user_actions, user_queries
 from service.access.audit import note
-from service.dashboard import filled, scopes
+from service.dashboard import filled
+from service.dashboard.access import scopes
 from service.dashboard.pages import user
 from service.dashboard.view import Admin, View
 from service.errors import Conflict

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Response
 
 from service.access.caller import Caller
 from service.dashboard.formats import duration
+from service.dashboard.operations.processes import Process, processes
+from service.dashboard.operations.wording import count
 from service.dashboard.pages.queues import may_operate
-from service.dashboard.processes import Process, processes
 from service.dashboard.rendering import is_fragment
 from service.dashboard.view import Admin, JobsOperator, JobsReader, View
-from service.dashboard.wording import count
 from service.errors import AlmanacError
 from service.monitoring import health_routes, worker_routes
 from service.monitoring.queues import queue_keys

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.access.caller import Scope
-from service.dashboard import workflow_views as views
 from service.dashboard.view import JobsOperator, JobsReader, View
+from service.dashboard.workflows import views
 from service.errors import Conflict, NotFound
 from service.kit.clock import now
 from service.kit.pagination import Page, decode_cursor

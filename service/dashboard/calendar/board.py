@@ -6,10 +6,10 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from service.dashboard import calendar_rules
-from service.dashboard.calendar_entries import AccountFacts, Entry
-from service.dashboard.calendar_rules import Choice
-from service.dashboard.calendar_slots import Slot
+from service.dashboard.calendar import rules as calendar_rules
+from service.dashboard.calendar.entries import AccountFacts, Entry
+from service.dashboard.calendar.rules import Choice
+from service.dashboard.calendar.slots import Slot
 from service.posts import calendar_queries
 
 IN_A_CELL = 4

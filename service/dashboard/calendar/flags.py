@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from service.dashboard.calendar_entries import Entry, Target
+from service.dashboard.calendar.entries import Entry, Target
 from service.dashboard.formats import duration
 from service.posts.models import DUE_STATES, DeliveryState
 

@@ -5,8 +5,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from service.dashboard import graph
 from service.dashboard.formats import NONE
+from service.dashboard.workflows import graph
 from service.workflows.models import StepState
 from service.workflows.schemas import StepOut, WorkflowDetail
 

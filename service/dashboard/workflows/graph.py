@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from service.dashboard import layers
+from service.dashboard.workflows import layers
 
 FOLD_FROM = 6
 """So many steps that are alike become one box."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from service.dashboard.pages.job_search import Query, instant, refusal
+from service.dashboard.jobs.search import Query, instant, refusal
 from service.dashboard.view import View
 from service.errors import InvalidInput, Problem
 from service.kit.clock import now

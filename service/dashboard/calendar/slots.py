@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from service.dashboard.calendar_rules import comes_twice, exists
+from service.dashboard.calendar.rules import comes_twice, exists
 
 DEFAULT_HOURS = (9, 12, 17)
 MOST_HOURS = 3

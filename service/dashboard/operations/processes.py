@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import groupby
 
 from service.dashboard.formats import duration
-from service.dashboard.wording import Words, count
+from service.dashboard.operations.wording import Words, count
 from service.kit.clock import now
 from service.monitoring.worker_schemas import RunningOut, WorkerOut
 from service.queue.backlog import Backlog

@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service.access.caller import Caller
 from service.accounts import queries as account_queries
 from service.accounts.queries import Account, AccountState
-from service.dashboard import calendar_flags
-from service.dashboard.calendar_board import Board, Day
-from service.dashboard.calendar_entries import AccountFacts, Entry, entries
-from service.dashboard.calendar_rules import DAY, MONTH, ONE, WEEK, Choice, bounds
-from service.dashboard.calendar_slots import Slot, free_slots, usual_hours
+from service.dashboard.calendar import flags as calendar_flags
+from service.dashboard.calendar.board import Board, Day
+from service.dashboard.calendar.entries import AccountFacts, Entry, entries
+from service.dashboard.calendar.rules import DAY, MONTH, ONE, WEEK, Choice, bounds
+from service.dashboard.calendar.slots import Slot, free_slots, usual_hours
 from service.kit.clock import now
 from service.kit.pagination import MAX_LIMIT, Page
 from service.platforms.contract import Limits, Platform

@@ -7,7 +7,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from service.dashboard.formats import NONE, duration, number
-from service.dashboard.wording import count
+from service.dashboard.operations.wording import count
 from service.monitoring.minute_rules import OUTCOMES
 from service.monitoring.minutes import Point, Series, Spans
 

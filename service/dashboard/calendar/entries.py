@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from service.dashboard.calendar_rules import clock
+from service.dashboard.calendar.rules import clock
 from service.dashboard.formats import duration, moment
 from service.posts.calendar_queries import Due
 from service.posts.models import IDLE_STATES, UNSCHEDULED, DeliveryState

@@ -10,9 +10,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from service.access.caller import Scope
-from service.dashboard.pages import job_rows
-from service.dashboard.pages.job_rows import Row
-from service.dashboard.pages.job_search import Query
+from service.dashboard.jobs import rows as job_rows
+from service.dashboard.jobs.rows import Row
+from service.dashboard.jobs.search import Query
 from service.dashboard.view import View
 from service.errors import Conflict, NotFound
 from service.monitoring import dead_routes, job_routes

@@ -15,8 +15,8 @@ from starlette.datastructures import UploadFile as Sent
 from service.access.caller import Scope
 from service.accounts import queries as accounts
 from service.accounts.queries import Account, AccountState
-from service.dashboard import post_previews
-from service.dashboard.post_sheet import Sheet
+from service.dashboard.publishing import previews as post_previews
+from service.dashboard.publishing.sheet import Sheet
 from service.dashboard.view import View
 from service.errors import InvalidInput, PayloadTooLarge, Problem
 from service.kit.pagination import Page

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from service.dashboard import wording
 from service.dashboard.formats import number
+from service.dashboard.operations import wording
 from service.monitoring.models import Alert
 from service.monitoring.queue_schemas import QueueOut
 from service.monitoring.trouble_queries import Deaths, Missed

@@ -1,0 +1,1 @@
+"""What the calendar shows and moves, apart from its routes."""

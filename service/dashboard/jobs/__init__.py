@@ -1,0 +1,1 @@
+"""What pages of jobs are made of."""

@@ -1,0 +1,1 @@
+"""What pages say of queues, workers and the installation."""

@@ -1,0 +1,1 @@
+"""What pages of schedules are made of."""

@@ -1,0 +1,1 @@
+"""What pages of workflows are made of."""
