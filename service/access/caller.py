@@ -40,9 +40,13 @@ class Caller:
         """Whether the caller sees and changes everybody's rows."""
         return Scope.ADMIN in self.scopes
 
+    def may(self, scope: Scope) -> bool:
+        """Whether the caller has this scope, or `admin`."""
+        return self.is_admin or scope in self.scopes
+
     def require(self, scope: Scope) -> None:
         """Raise Forbidden unless the caller has this scope (or `admin`)."""
-        if not self.is_admin and scope not in self.scopes:
+        if not self.may(scope):
             held = ", ".join(sorted(self.scopes)) or "none"
             raise Forbidden(f"This needs the scope '{scope}'; you have: {held}")
 

@@ -12,10 +12,7 @@ import anyio
 from fastapi import APIRouter, Depends, Query
 from sse_starlette import EventSourceResponse
 
-from service.access import session_actions
-from service.access.cookies import COOKIE
-from service.dashboard.view import Anybody, View
-from service.errors import Unauthenticated
+from service.dashboard.view import Anybody, View, is_logged_in
 from service.monitoring.event_routes import LONGEST, PING, RETRY_MS, STOPPING, get_hub
 from service.monitoring.live import Hub, Listener, Wanted
 
@@ -76,7 +73,7 @@ async def _until_over(view: View, listener: Listener) -> AsyncIterator[bytes]:
             await asyncio.sleep(GAP + GAP_FOR_EACH * len(_looking))
         if loop.time() - checked >= CHECK:
             checked = loop.time()
-            if not await _still_logged_in(view):
+            if not await is_logged_in(view.request, view.runtime):
                 yield OVER
                 return
 
@@ -84,13 +81,3 @@ async def _until_over(view: View, listener: Listener) -> AsyncIterator[bytes]:
 def looking() -> int:
     """Return how many pages of this process listen."""
     return len(_looking)
-
-
-async def _still_logged_in(view: View) -> bool:
-    idle = view.runtime.settings.session_idle
-    try:
-        async with view.runtime.unit_of_work() as uow:
-            await session_actions.look(uow.session, view.request.cookies[COOKIE], idle)
-    except Unauthenticated:
-        return False
-    return True

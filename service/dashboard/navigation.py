@@ -70,7 +70,7 @@ def menu_for(caller: Caller) -> list[Group]:
 
 
 def _may(caller: Caller, link: Link) -> bool:
-    return link.scope is None or caller.is_admin or link.scope in caller.scopes
+    return link.scope is None or caller.may(link.scope)
 
 
 def current(path: str) -> str:

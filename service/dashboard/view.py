@@ -16,6 +16,7 @@ from service.access.session_routes import is_secure
 from service.dashboard import notes, rendering, summary
 from service.dashboard.navigation import current, menu_for
 from service.dashboard.notes import Note
+from service.dashboard.operations import system
 from service.errors import AlmanacError, Forbidden, Unauthenticated
 from service.runtime import Runtime
 from service.web import Opened, acting
@@ -57,6 +58,7 @@ class View:
     def go(self, path: str, text: str, *, done: bool = True) -> Response:
         """Lead to another page, which says what was done or, if not `done`, why not."""
         summary.forget()
+        system.forget()
         response = RedirectResponse(path, 303)
         notes.leave(response, Note(text, done), secure=self.secure)
         return response
@@ -80,6 +82,18 @@ def local(path: str, other: str) -> str:
     follows = path[1:2]
     ours = path.startswith("/") and follows not in {"/", "\\"} and path.isprintable()
     return path if ours else other
+
+
+async def is_logged_in(request: Request, runtime: Runtime) -> bool:
+    """Whether somebody is, still; asking does not count as being there."""
+    if (cookie := request.cookies.get(COOKIE)) is None:
+        return False
+    try:
+        async with runtime.unit_of_work() as uow:
+            await session_actions.look(uow.session, cookie, runtime.settings.session_idle)
+    except Unauthenticated:
+        return False
+    return True
 
 
 async def visiting(request: Request, runtime: Opened) -> AsyncIterator[View]:

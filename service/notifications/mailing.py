@@ -44,7 +44,7 @@ async def _send(
         sender=settings.mail_from,
         recipients=settings.alert_mail,
         subject=f"[Almanac] {title}",
-        text=f"{text}\n{settings.base_url}/v1/notifications\n",
+        text=f"{text}\n{settings.base_url}/notifications\n",
         key=key,
     )
     await Smtp(settings.smtp_url.get_secret_value()).send(mail)

@@ -95,7 +95,7 @@ async def test_one_mail_per_incident(api: Installation, smtp: SmtpServer) -> Non
     assert mail.message["Subject"] == "[Almanac] tests.told failed: ValueError"
     text = mail.message.get_content()
     assert "ValueError: bad luck" in text
-    assert "http://almanac.test/v1/notifications" in text
+    assert "http://almanac.test/notifications" in text
     (notice,) = await notices(api)
     assert notice["id"] in mail.message["Message-ID"]
     assert notice["mailed_at"] is not None

@@ -19,7 +19,7 @@ IN_WORDS: Mapping[Scope, str] = {
 
 def grantable(caller: Caller) -> list[tuple[Scope, str]]:
     """Return what a caller may give to a key, with its words."""
-    return [(s, text) for s, text in IN_WORDS.items() if caller.is_admin or s in caller.scopes]
+    return [(s, text) for s, text in IN_WORDS.items() if caller.may(s)]
 
 
 def words(scopes: Iterable[str]) -> list[tuple[Scope, str]]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from service.access.caller import Scope
 from service.dashboard.jobs import rows as job_rows
 from service.dashboard.jobs.rows import Row
 from service.dashboard.jobs.search import Query
@@ -95,11 +94,6 @@ class Chosen:
     def ids(self) -> list[str]:
         """Their ids, each once."""
         return list(dict.fromkeys(row.id for row in self.rows))
-
-
-def may_operate(view: View) -> bool:
-    """Whether who looks may steer jobs."""
-    return view.caller.is_admin or Scope.JOBS_OPERATE in view.caller.scopes
 
 
 def all_of(count: int, *, more: bool = False) -> str:

@@ -38,7 +38,7 @@ async def origin(view: View, job: JobOut) -> Origin | None:
 
 
 async def _post(view: View, job_id: str) -> Origin | None:
-    if not (view.caller.is_admin or Scope.POSTS_READ in view.caller.scopes):
+    if not view.caller.may(Scope.POSTS_READ):
         return None
     async with view.runtime.database.session() as session:
         found = await posts.publish_job(session, view.caller, job_id)

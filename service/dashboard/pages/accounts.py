@@ -56,18 +56,14 @@ async def show_all(
         cursor=found.next_cursor,
         first=not page.before,
         may_change=may_change(view.caller),
-        may_compose=_may(view.caller, Scope.POSTS_WRITE),
+        may_compose=view.caller.may(Scope.POSTS_WRITE),
         words=words,
     )
 
 
 def may_change(caller: Caller) -> bool:
     """Whether a caller may connect and remove accounts."""
-    return _may(caller, Scope.SETTINGS_WRITE)
-
-
-def _may(caller: Caller, scope: Scope) -> bool:
-    return caller.is_admin or scope in caller.scopes
+    return caller.may(Scope.SETTINGS_WRITE)
 
 
 @router.get("/accounts/{account_id}")
@@ -92,7 +88,7 @@ async def show_one(account_id: UUID, view: PostsReader, uow: Uow) -> Response:
         refusal=refusals.get(account_id),
         posts=await account_queries.posts_of(uow.session, account_id, POSTS),
         may_change=may_change(view.caller),
-        may_compose=_may(view.caller, Scope.POSTS_WRITE),
+        may_compose=view.caller.may(Scope.POSTS_WRITE),
     )
 
 
@@ -114,7 +110,7 @@ async def ask_removal(account_id: UUID, view: SettingsWriter, uow: Uow) -> Respo
         account=account,
         platform=view.runtime.platforms[account.platform],
         leaving=await account_queries.leaving(uow.session, account_id),
-        may_cancel=_may(view.caller, Scope.POSTS_WRITE),
+        may_cancel=view.caller.may(Scope.POSTS_WRITE),
     )
 
 

@@ -66,7 +66,7 @@ async def show(view: PostsReader) -> Response:
         shown=[(key, title) for key, (title, _) in SHOWN.items()],
         concerns=board.concerns[:MOST_CONCERNS],
         concerns_total=len(board.concerns),
-        may_write=_may_write(view),
+        may_write=view.caller.may(Scope.POSTS_WRITE),
         offset=calendar_rules.offset(calendar_rules.at_hour(choice.on, NOON, zone)),
         compose=compose_path,
         outcome=lambda target: outcome(target, zone),
@@ -85,10 +85,6 @@ def _choice(request: Request, zone: ZoneInfo) -> Choice:
         show=show if show in SHOWN else "",
         hours="all" if hours == "all" else "",
     )
-
-
-def _may_write(view: View) -> bool:
-    return view.caller.is_admin or Scope.POSTS_WRITE in view.caller.scopes
 
 
 @router.get("/calendar/move")

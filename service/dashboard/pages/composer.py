@@ -141,7 +141,7 @@ async def _show(
         post=post,
         is_draft=post is None or post.state in {"draft", "approved"},
         may_schedule=view.caller.is_admin or not view.runtime.settings.approval,
-        may_upload=view.caller.is_admin or Scope.CONTENT_WRITE in view.caller.scopes,
+        may_upload=view.caller.may(Scope.CONTENT_WRITE),
         all_problems=problems,
         problems=composing.by_field(problems),
         zones=composing.zones(),

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Response
 
+from service.access.caller import Scope
 from service.dashboard.jobs import acts as job_acts
 from service.dashboard.jobs import rows as job_rows
 from service.dashboard.jobs import search as job_search
@@ -82,7 +83,7 @@ async def show(
         chosen=chosen,
         queues=sorted({queue_name(key) for key in queue_keys()} | ({queue} if queue else set())),
         names=sorted({*declared()} | ({name} if name else set())),
-        acts=("replay", "discard") if job_acts.may_operate(view) else (),
+        acts=("replay", "discard") if view.caller.may(Scope.JOBS_OPERATE) else (),
     )
 
 
@@ -105,7 +106,7 @@ async def _show_group(view: View, chosen: Filter, found: Groups, key: str, page:
         page=page,
         start=start,
         end=start + len(ids),
-        acts=("replay", "discard") if job_acts.may_operate(view) else (),
+        acts=("replay", "discard") if view.caller.may(Scope.JOBS_OPERATE) else (),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from fastapi import APIRouter, Response
 
-from service.dashboard.jobs import acts as job_acts
+from service.access.caller import Scope
 from service.dashboard.jobs import origin as job_origin
 from service.dashboard.jobs.search import job_path
 from service.dashboard.pages import jobs_many
@@ -62,7 +62,7 @@ async def show(job_id: str, view: JobsReader) -> Response:
         arguments=[(name, shown(value)) for name, value in _named(job.arguments)],
         result=None if job.result is None else shown(job.result),
         mask=MASK,
-        acts=_acts(job, dead=more.dead) if job_acts.may_operate(view) else (),
+        acts=_acts(job, dead=more.dead) if view.caller.may(Scope.JOBS_OPERATE) else (),
         job_path=job_path,
     )
 

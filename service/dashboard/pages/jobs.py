@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
+from service.access.caller import Scope
 from service.dashboard.formats import zone_of
-from service.dashboard.jobs import acts as job_acts
 from service.dashboard.jobs import rows as job_rows
 from service.dashboard.jobs import search as job_search
 from service.dashboard.jobs.search import STATES, job_path, path_of
@@ -74,7 +74,7 @@ async def show_all(
         problem=problem,
         cursor=cursor,
         tabs=[(tab, path_of(replace(query, state=tab.state))) for tab in TABS],
-        acts=ACTS[query.state] if job_acts.may_operate(view) else (),
+        acts=ACTS[query.state] if view.caller.may(Scope.JOBS_OPERATE) else (),
         hints=list(_hints()),
         listens=urlencode({k: v for k, v in query.given().items() if k in {"queue", "name"}}),
         first_page=path_of(query),

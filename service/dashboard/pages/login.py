@@ -11,7 +11,7 @@ from service.access.login import log_in
 from service.access.session_actions import Visit
 from service.access.throttle import Throttle
 from service.dashboard.rendering import render
-from service.dashboard.view import Anybody, local
+from service.dashboard.view import Anybody, is_logged_in, local
 from service.errors import AlmanacError, TooManyRequests, Unauthenticated
 from service.web import Opened, Uow
 
@@ -19,8 +19,14 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/login")
-async def show_login(request: Request, next: Annotated[str, Query()] = "/") -> Response:  # noqa: A002 - the parameter's usual name
-    """Ask for name and password."""
+async def show_login(
+    request: Request,
+    runtime: Opened,
+    next: Annotated[str, Query()] = "/",  # noqa: A002 - the parameter's usual name
+) -> Response:
+    """Ask for name and password, unless somebody is logged in already."""
+    if await is_logged_in(request, runtime):
+        return RedirectResponse(local(next, "/"), 303)
     values = {"layout": "bare.html", "next": local(next, "/"), "name": "", "error": None}
     return render(request, "login.html", 200, values)
 

@@ -51,7 +51,7 @@ async def _page(
 ) -> Response:
     found = await routes.list_media(view.caller, page, uow)
     used = None
-    if _may(view, Scope.POSTS_READ):
+    if view.caller.may(Scope.POSTS_READ):
         ids = [file.id for file in found.items]
         used = await queries.usage(uow.session, view.caller, ids, NEWEST)
     return await view.page(
@@ -64,14 +64,10 @@ async def _page(
         first=not page.before,
         refused=refused or [],
         kept=kept,
-        may_write=_may(view, Scope.CONTENT_WRITE),
+        may_write=view.caller.may(Scope.CONTENT_WRITE),
         types=",".join(IMAGE_TYPES),
         most=view.runtime.settings.max_upload_bytes,
     )
-
-
-def _may(view: View, scope: Scope) -> bool:
-    return view.caller.is_admin or scope in view.caller.scopes
 
 
 @router.get("/media/{media_id}/file")

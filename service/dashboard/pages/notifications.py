@@ -31,7 +31,7 @@ async def show(view: JobsReader, page: Paging, uow: Uow, show: str = "unread") -
         cursor=found.next_cursor,
         unread=unread,
         first=page.before is None,
-        may_operate=caller.is_admin or Scope.JOBS_OPERATE in caller.scopes,
+        may_operate=caller.may(Scope.JOBS_OPERATE),
     )
 
 
@@ -42,6 +42,8 @@ def about(notice: Notice) -> list[tuple[str, str]]:
         return [("Alerts", "/alerts")]
     if kind == "webhook.disabled":
         return [("The webhook", f"/webhooks/{rest}")]
+    if kind == "post.returned":
+        return [("The post", f"/posts/{rest.partition(':')[0]}")]
     if kind != "job.failed":
         return []
     name = rest.partition(":")[0]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from service.access.caller import Caller, Scope
+from service.access.caller import Scope
 from service.dashboard.formats import zone_of
 from service.dashboard.operations import attention, charts, system, wording
 from service.dashboard.operations.attention import MOST_NAMED, Trouble
@@ -56,8 +56,8 @@ async def show(view: Anybody, over: Annotated[str, Query()] = "1h") -> Response:
     """Show how everything is."""
     over = over if over in RANGES else "1h"
     caller = view.caller
-    posts = await _posts(view, now()) if _may(caller, Scope.POSTS_READ) else None
-    jobs = await _jobs(view, over) if _may(caller, Scope.JOBS_READ) else None
+    posts = await _posts(view, now()) if caller.may(Scope.POSTS_READ) else None
+    jobs = await _jobs(view, over) if caller.may(Scope.JOBS_READ) else None
     troubles = [*(posts.troubles if posts else ()), *(jobs.troubles if jobs else ())]
     return await view.page(
         "overview.html",
@@ -67,12 +67,8 @@ async def show(view: Anybody, over: Annotated[str, Query()] = "1h") -> Response:
         over=over,
         ranges=charts.HOURS,
         words=wording.of_queue,
-        may_write=_may(caller, Scope.POSTS_WRITE),
+        may_write=caller.may(Scope.POSTS_WRITE),
     )
-
-
-def _may(caller: Caller, scope: Scope) -> bool:
-    return caller.is_admin or scope in caller.scopes
 
 
 async def _posts(view: View, moment: datetime) -> _Posts:

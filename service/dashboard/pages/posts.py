@@ -87,9 +87,9 @@ def _id(text: str) -> UUID | None:
 def _rights(view: View) -> dict[str, bool]:
     caller = view.caller
     return {
-        "may_write": caller.is_admin or Scope.POSTS_WRITE in caller.scopes,
+        "may_write": caller.may(Scope.POSTS_WRITE),
         "may_schedule": caller.is_admin or not view.runtime.settings.approval,
-        "sees_jobs": caller.is_admin or Scope.JOBS_READ in caller.scopes,
+        "sees_jobs": caller.may(Scope.JOBS_READ),
     }
 
 

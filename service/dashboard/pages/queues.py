@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Response
 
-from service.access.caller import Caller, Scope
+from service.access.caller import Scope
 from service.dashboard.formats import number, zone_of
 from service.dashboard.operations import charts, system, wording
 from service.dashboard.operations.processes import processes
@@ -35,7 +35,7 @@ async def show_all(view: JobsReader) -> Response:
         empty=empty,
         server=found.server,
         words=wording.of_queue,
-        may_operate=may_operate(view.caller),
+        may_operate=view.caller.may(Scope.JOBS_OPERATE),
     )
 
 
@@ -58,13 +58,8 @@ async def show(view: JobsReader, name: str) -> Response:
         processes=processes(serving, await backlogs(runtime.queue, [key])),
         waiting=waiting.items,
         charts=charts.charts(series, "1h", zone) if any(series.counts) else (),
-        may_operate=may_operate(caller),
+        may_operate=caller.may(Scope.JOBS_OPERATE),
     )
-
-
-def may_operate(caller: Caller) -> bool:
-    """Whether a caller may steer queues and workers."""
-    return caller.is_admin or Scope.JOBS_OPERATE in caller.scopes
 
 
 @router.post("/queues/{name}/pause")

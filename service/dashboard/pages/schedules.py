@@ -47,7 +47,7 @@ async def show_all(view: JobsReader, q: Text = "", show: Text = "", cursor: Text
         late=beat is None or beat > views.TICKER_LATE,
         q=q,
         show=show if show in SHOW else "",
-        may_operate=_may_operate(view),
+        may_operate=view.caller.may(Scope.JOBS_OPERATE),
     )
 
 
@@ -102,7 +102,7 @@ async def show_one(view: JobsReader, schedule_id: UUID) -> Response:
         coming=views.coming(schedule, COMING),
         misfires=dict(views.MISFIRES),
         overlaps=dict(views.OVERLAPS),
-        may_operate=_may_operate(view),
+        may_operate=view.caller.may(Scope.JOBS_OPERATE),
     )
 
 
@@ -237,7 +237,3 @@ async def _own(view: View, schedule_id: UUID) -> ScheduleOut:
             "ALMANAC_SCHEDULES changes when it runs"
         )
     return schedule
-
-
-def _may_operate(view: View) -> bool:
-    return view.caller.is_admin or Scope.JOBS_OPERATE in view.caller.scopes

@@ -31,7 +31,7 @@ Named = Annotated[str, Query(max_length=20)]
 
 def manages(caller: Caller) -> bool:
     """Whether a caller may change endpoints."""
-    return caller.is_admin or Scope.SETTINGS_WRITE in caller.scopes
+    return caller.may(Scope.SETTINGS_WRITE)
 
 
 @router.get("/webhooks")

@@ -6,11 +6,10 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Response
 
-from service.access.caller import Caller
+from service.access.caller import Caller, Scope
 from service.dashboard.formats import duration
 from service.dashboard.operations.processes import Process, processes
 from service.dashboard.operations.wording import count
-from service.dashboard.pages.queues import may_operate
 from service.dashboard.rendering import is_fragment
 from service.dashboard.view import Admin, JobsOperator, JobsReader, View
 from service.errors import AlmanacError
@@ -53,7 +52,10 @@ async def show(view: JobsReader, name: str) -> Response:
         view, await worker_routes.show_worker(name, view.caller, view.runtime)
     )
     return await view.page(
-        "worker.html", process=process, may_operate=may_operate(view.caller), path=page_of(name)
+        "worker.html",
+        process=process,
+        may_operate=view.caller.may(Scope.JOBS_OPERATE),
+        path=page_of(name),
     )
 
 

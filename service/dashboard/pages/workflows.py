@@ -195,7 +195,7 @@ def _singles(shown: views.Shown) -> list[schemas.StepOut]:
 
 def _allowed(view: View, run: schemas.WorkflowDetail, to_undo: Sequence[object]) -> set[str]:
     """Return which of cancel, resume and undo the caller can ask for now."""
-    operates = view.caller.is_admin or Scope.JOBS_OPERATE in view.caller.scopes
+    operates = view.caller.may(Scope.JOBS_OPERATE)
     if not operates or run.parent_id is not None:
         return set()
     allowed = set()

@@ -56,7 +56,7 @@ async def stored(view: View, post_id: UUID) -> PostDetail:
 async def desk_of(view: View, sheet: Sheet) -> dict[str, Any]:
     """Return what is shown of a form: its accounts and images, and how it will look."""
     caller, platforms = view.caller, view.runtime.platforms
-    sees_media = caller.is_admin or Scope.CONTENT_READ in caller.scopes
+    sees_media = caller.may(Scope.CONTENT_READ)
     async with view.runtime.database.session() as session:
         known = list((await accounts.list_accounts(session, caller, Page(MOST_ACCOUNTS))).items)
         missing = set(sheet.accounts) - {account.id for account in known}

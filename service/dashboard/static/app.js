@@ -18,6 +18,7 @@
     const element = part();
     if (source !== null || element === null || !element.dataset.live || document.hidden) return;
     source = new EventSource(element.dataset.live);
+    source.addEventListener("open", refresh); // what has happened since the page was made
     source.addEventListener("change", refresh);
     source.addEventListener("over", () => location.assign("/login?next=" + encodeURIComponent(location.pathname + location.search)));
   }
@@ -26,9 +27,8 @@
     source = null;
   }
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) return close();
-    refresh();
-    open();
+    if (document.hidden) close();
+    else open();
   });
   document.addEventListener("change", () => { if (waiting) refresh(); });
   document.addEventListener("focusout", () => { if (waiting) setTimeout(refresh, 0); });
