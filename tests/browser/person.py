@@ -74,6 +74,11 @@ class Person:
         await self.page.get_by_role("button", name="Log in").click()
         await self.page.wait_for_url("/")
 
+    async def open(self, path: str) -> None:
+        """Open a page with a live part, and wait until it listens and is up to date."""
+        async with self.page.expect_response(lambda r: "hx-request" in r.request.headers):
+            await self.page.goto(path)
+
     async def overflow(self) -> int:
         """Return by how many pixels the page is wider than the screen."""
         found: int = await self.page.evaluate(

@@ -77,7 +77,7 @@ async def test_drag_a_post_to_another_day(person: Person, api: Installation) -> 
     """It keeps its time of day; the calendar shows it there without a reload."""
     post_id, due = await one_post(api)
     page = person.page
-    await page.goto(f"/calendar?on={due:%Y-%m-%d}")
+    await person.open(f"/calendar?on={due:%Y-%m-%d}")
     target = (due + timedelta(days=3)).date()
     day = page.locator(f'td[data-date="{target}"]')
     await page.locator(f'[data-post="{post_id}"]').drag_to(day)
@@ -90,7 +90,7 @@ async def test_move_a_post_by_keys(person: Person, api: Installation) -> None:
     """`m`, arrows, Enter; Escape leaves it where it was."""
     post_id, due = await one_post(api)
     page = person.page
-    await page.goto(f"/calendar?on={due:%Y-%m-%d}")
+    await person.open(f"/calendar?on={due:%Y-%m-%d}")
     await page.locator(f'[data-post="{post_id}"] .post').focus()
     for key in ("m", "ArrowRight", "Escape"):
         await page.keyboard.press(key)
@@ -127,6 +127,6 @@ async def test_without_scripts(browser: Browser, site: str, api: Installation) -
         await page.goto(f"/calendar?on={due:%Y-%m-%d}")
         await page.get_by_role("link", name="Move").first.click()
         later = due + timedelta(days=1)
-        await page.get_by_label("Date").fill(f"{later:%Y-%m-%d}")
+        await page.get_by_label("Day").fill(f"{later:%Y-%m-%d}")
         await page.get_by_role("button", name="Move").click()
         assert await due_of(api, str(post.id)) == later.replace(tzinfo=UTC)

@@ -17,7 +17,6 @@ async def test_go_and_search(person: Person) -> None:
     await page.wait_for_url("/jobs")
     await page.keyboard.press("/")
     await page.keyboard.type("state:failed")
-    await page.keyboard.press("Escape")
     await page.keyboard.press("Enter")
     await page.wait_for_url("/jobs?q=state*failed")
     await page.locator("main").focus()

@@ -47,7 +47,9 @@ async def test_cancel_a_running_job(
         await person.page.goto("/jobs?q=state:running")
         await person.page.get_by_role("link", name="tests.lift").first.click()
         await person.page.get_by_role("button", name="Cancel").click()
-        await training
+        await person.page.locator(".confirm button").click()
+        async with asyncio.timeout(20):
+            await training
         await person.page.goto(f"/jobs/{sent.job_id}")
         await expect(person.page.locator(".standing")).to_contain_text("cancelled")
 

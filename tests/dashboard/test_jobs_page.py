@@ -74,6 +74,9 @@ async def test_one_line_finds_them_all(admin: Person) -> None:
         ("state:dead", ["heavier", "heavy"]),
         ("state:dead error:ValueError queue:publishing", ["heavier", "heavy"]),
         ("state:dead error:KeyError", []),
+        ("state:dead args.weight:101 error:heavy", ["heavy"]),
+        ("state:dead actor:bob since:1h", ["heavy"]),
+        ("state:dead until:1h", []),
         ("queue:emails", []),
         ("state:succeeded tests.lift", ["light"]),
     ):
@@ -112,7 +115,6 @@ async def test_an_id_leads_to_its_job(admin: Person) -> None:
         ("a b", "give one id or one name of a job"),
         ("state:running error:x", "error: goes with runs that ended; these are running"),
         ("state:running args.a:b", "args: goes with runs that ended; these are running"),
-        ("state:dead actor:ann", "of dead jobs only name, queue and error are searched"),
         ("state:queued queue:No", "queue name 'No': it starts with a lowercase letter"),
     ],
 )

@@ -139,9 +139,8 @@ async def do(view: View, act: str, ids: Sequence[str]) -> Outcome:
 
 async def do_to_all_dead(view: View, act: str, query: Query) -> Outcome:
     """Do something to all dead jobs that match, however many."""
-    given = {name: getattr(query, name) for name in job_rows.DEAD_FIELDS}
-    wanted = {name: value for name, value in given.items() if value is not None}
-    selection = DeadSelection(**wanted) if wanted else DeadSelection(all=True)
+    whole = query.name is None and query.queue is None
+    selection = DeadSelection(name=query.name, queue=query.queue, all=whole)
     return await _dead(view, act, selection, None)
 
 

@@ -19,6 +19,8 @@ from service.queue import declared
 OPEN: Final = ("queued", "running", "deferred")
 DEAD: Final = "dead"
 LONGEST_ARGUMENTS, LONGEST_ERROR = 100, 160
+LOOKS, LOOKED_AT = 3, 200
+"""Pages of dead jobs that a search looks at before it asks whether to go on, and their size."""
 _NAMES = {"argument": "args", "q": "search"}
 
 
@@ -61,7 +63,7 @@ async def read(
     query = with_name(query)
     try:
         if query.state == DEAD:
-            return await _dead(view, query, limit, cursor)
+            return await _dead(view, query, zone, limit, cursor)
         return await _listed(view, query, zone, limit, cursor)
     except InvalidInput as error:
         if any(problem.field == "cursor" for problem in error.problems):
@@ -106,18 +108,47 @@ async def _listed(view: View, query: Query, zone: ZoneInfo, limit: int, cursor: 
     return Rows(rows, found.next_cursor, found.searched_to, found.lost)
 
 
-async def _dead(view: View, query: Query, limit: int, cursor: str | None) -> Rows:
-    if not query.only("state", *DEAD_FIELDS):
-        why = "of dead jobs only name, queue and error are searched"
-        raise InvalidInput([Problem("state:dead", why)])
-    found = await dead_routes.list_dead(
-        view.caller, view.runtime, query.name, query.queue, query.error, limit, cursor
-    )
-    return Rows([of_dead(job) for job in found.items], found.next_cursor)
+def asked_whole(query: Query) -> bool:
+    """Whether the API itself can be asked for exactly the dead jobs that a search means."""
+    return query.state == DEAD and query.only("state", "name", "queue")
 
 
-DEAD_FIELDS: Final = ("name", "queue", "error")
-"""By which dead jobs are searched."""
+async def _dead(view: View, query: Query, zone: ZoneInfo, limit: int, cursor: str | None) -> Rows:
+    """Return dead jobs; what the API is not asked for is looked for in so many of them."""
+    whole = asked_whole(query)
+    moment = now()
+    since = instant(query.since, moment, zone) if query.since else None
+    until = instant(query.until, moment, zone) if query.until else None
+    found: list[Row] = []
+    looked_to = None
+    for _ in range(1 if whole else LOOKS):
+        page = await dead_routes.list_dead(
+            view.caller, view.runtime, query.name, query.queue, None,
+            limit if whole else LOOKED_AT, cursor,
+        )  # fmt: skip
+        found += [of_dead(job) for job in page.items if _matches(job, query, until)]
+        cursor = page.next_cursor
+        looked_to = page.items[-1].died_at if page.items else None
+        if since is not None and looked_to is not None and looked_to < since:
+            found = [row for row in found if row.at is not None and row.at >= since]
+            cursor = None
+        if cursor is None or len(found) >= limit:
+            break
+    return Rows(found, cursor, None if whole or cursor is None else looked_to)
+
+
+def _matches(job: schemas.DeadOut, query: Query, until: datetime | None) -> bool:
+    """Whether a dead job is meant, by what the API is not asked for."""
+    if query.actor is not None and job.actor != query.actor:
+        return False
+    if until is not None and job.died_at >= until:
+        return False
+    if query.error is not None:
+        told = f"{job.error.type}: {job.error.message}" if job.error else ""
+        if query.error.casefold() not in told.casefold():
+            return False
+    given = job.arguments if isinstance(job.arguments, dict) else {}
+    return all(key in given and _text(given[key]) == value for key, value in query.arguments)
 
 
 def _of_run(run: schemas.RunOut, moment: datetime) -> Row:

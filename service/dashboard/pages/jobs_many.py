@@ -60,13 +60,13 @@ def _q(query: Query) -> tuple[str, str]:
 
 def _how_many(query: Query, chosen: Chosen) -> str:
     count = len(chosen.ids)
-    if chosen.more and query.state != job_rows.DEAD:
+    if chosen.more and not job_rows.asked_whole(query):
         return f"the first {counted(count)} that match"
     return all_of(count, more=chosen.more)
 
 
 async def _do_to_all(view: View, act: str, query: Query, zone: ZoneInfo) -> Outcome:
-    if query.state == job_rows.DEAD:
+    if job_rows.asked_whole(query):
         return await job_acts.do_to_all_dead(view, act, query)
     chosen = await job_acts.matching(view, query, act, zone)
     outcome = await job_acts.do(view, act, chosen.ids)
