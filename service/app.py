@@ -79,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        settings: Settings = app.state.settings
         async with open_runtime(settings, "api") as runtime:
             await refuse_evicting_redis(runtime)
             async with runtime.unit_of_work() as uow:
@@ -97,6 +98,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
     )
+    app.state.settings = settings
     for router in ROUTERS:
         app.include_router(router)
     app.add_middleware(

@@ -7,11 +7,13 @@ import asyncio
 import itertools
 import signal
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -53,6 +55,7 @@ async def _do_not_wait_for_disks(url: str) -> None:
     async with engine.connect() as connection:
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
             await connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
+        await connection.execute(text("ALTER SYSTEM SET file_copy_method = clone"))
         await connection.execute(text("SELECT pg_reload_conf()"))
     await engine.dispose()
 
@@ -91,15 +94,31 @@ async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
 
 
 @pytest_asyncio.fixture
-async def installation(settings: Settings, runtime: Runtime) -> AsyncIterator[Installation]:
-    """The HTTP application on the test's servers, with an admin's key."""
-    app = create_app(settings)
+async def application(settings: Settings, runtime: Runtime) -> AsyncIterator[FastAPI]:
+    """The HTTP application, opened on the test's servers.
+
+    All tests of a process share it, for its routes are made ready by the first request to each;
+    what it measures of requests goes on from test to test.
+    """
+    app = _shared_application()
+    app.state.settings = settings
     async with app.router.lifespan_context(app):
-        async with runtime.unit_of_work() as uow:
-            key = await create_key(uow.session, "admin", [Scope.ADMIN])
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://almanac.test") as http:
-            yield Installation(runtime, http, key)
+        yield app
+
+
+@cache
+def _shared_application() -> FastAPI:
+    return create_app(Settings(_env_file=None))
+
+
+@pytest_asyncio.fixture
+async def installation(application: FastAPI, runtime: Runtime) -> AsyncIterator[Installation]:
+    """The HTTP application on the test's servers, with an admin's key."""
+    async with runtime.unit_of_work() as uow:
+        key = await create_key(uow.session, "admin", [Scope.ADMIN])
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://almanac.test") as http:
+        yield Installation(runtime, http, key)
 
 
 @pytest.fixture

@@ -4,23 +4,21 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest_asyncio
+from fastapi import FastAPI
 
-from service.app import create_app
 from service.dashboard import summary
 from tests.dashboard.person import Person
 from tests.support import Installation
 
 
 @pytest_asyncio.fixture
-async def stranger(installation: Installation) -> AsyncIterator[Person]:
+async def stranger(application: FastAPI, installation: Installation) -> AsyncIterator[Person]:
     """Somebody who has not logged in."""
     summary.forget()
-    app = create_app(installation.runtime.settings)
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        address = installation.runtime.settings.base_url
-        async with httpx.AsyncClient(transport=transport, base_url=address) as http:
-            yield Person(http, installation)
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    address = installation.runtime.settings.base_url
+    async with httpx.AsyncClient(transport=transport, base_url=address) as http:
+        yield Person(http, installation)
 
 
 @pytest_asyncio.fixture

@@ -121,6 +121,7 @@ class Person:
     async def log_in(self, name: str = "ann", *scopes: str) -> Page:
         """Make a user (an admin without scopes) and log in through the page."""
         await new_user(self.api, name, *(scopes or ("admin",)))
+        self.http.cookies.clear()
         page = await self.get("/login")
         return await self.send(page, "/login", name=name, password=PASSWORD)
 

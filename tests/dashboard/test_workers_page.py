@@ -23,7 +23,7 @@ def a_worker(**values: Any) -> WorkerView:
     """Return a worker that was just seen, unless `values` say otherwise."""
     given: dict[str, Any] = {
         "name": "host:1", "host": "host", "pid": 1, "queue": "emails", "state": "running",
-        "started_at": now() - timedelta(minutes=10), "seen_at": now(), "open": 4, "most": 8,
+        "started_at": now() - timedelta(hours=10), "seen_at": now(), "open": 4, "most": 8,
         "running": [], "busy": 0, "done": 90, "failed": 6, "retried": 4, "memory_mib": 64.0,
         "loop_lag_ms": 3.0, "lease": "held", "leases_lost": 0, "lease_s": 30.0,
         "functions": ["emails.send"], "load_average": [0.5, 0.25, 0.125], "incarnation": "i",
@@ -92,8 +92,8 @@ async def test_a_process_is_one_row(admin: Person) -> None:
     page = await admin.get("/workers")
     (row,) = page.rows("#live table")
     assert row == [
-        *("host:1 Runs 1 job", "emails , reports", HOSTILE, "1 of 8", "100", "6", "11"),
-        *("64 MiB", "7 ms", "10 min"),
+        *("host:1 Runs 1 job", "emails , reports", HOSTILE, "1 of 8", "100", "6", "0.183"),
+        *("64 MiB", "7 ms", "10 h"),
     ]
     assert page.links()[HOSTILE] == "/jobs/j1"
     assert page.links()["host:1"] == "/workers/host%3A1"
@@ -108,8 +108,8 @@ async def test_one_process(admin: Person) -> None:
     assert page.title == "Worker host:1"
     for fact in (
         "host, 1",
-        "10 min, since",
-        "90 succeeded, 6 failed, 4 tried again; 10 a minute",
+        "10 h, since",
+        "90 succeeded, 6 failed, 4 tried again; 0.167 a minute",
         "64 MiB",
         "3 ms at the most, lately",
         "0.50, 0.25, 0.12",

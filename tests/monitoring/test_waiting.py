@@ -38,7 +38,7 @@ async def narrow(gate: str) -> None:
     """Pass through a gate, one at a time."""
 
 
-@job("tests.slow", queue="publishing", coroutine=f"{HERE}.pass_through", rate=Rate(1, 60))
+@job("tests.slow_lift", queue="publishing", coroutine=f"{HERE}.pass_through", rate=Rate(1, 60))
 async def slow(gate: str = "") -> None:
     """Start once a minute."""
 
