@@ -30,6 +30,7 @@ def _start(stack: Stack, out: Console) -> None:
     stack.migrate()
     first = asyncio.run(let_first_admin_in(settings))
     stack.start_processes()
+    out.print(f"Dashboard  {settings.base_url}/", soft_wrap=True)
     out.print(f"API        {settings.base_url}/docs", soft_wrap=True)
     out.print("Workers    publishing, webhooks, maintenance")
     if first is not None:

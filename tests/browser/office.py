@@ -23,7 +23,13 @@ TEXTS = (
     "Our autumn garden calendar, free to print: https://example.org/calendar",
     "Winner of the photo contest: congratulations, Ada!",
 )
+HOSTILE = (
+    "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
+    '"><svg onload=window.hacked=3> {{ 7 * 7 }} \u202e' + "x" * 300
+)
+"""Stored where people and programs may write; it must be seen, and do nothing."""
 RUNS = 400
+DAY = timedelta(days=1)
 DAYS = range(-14, 17)
 
 
@@ -46,6 +52,7 @@ async def furnish(api: Installation) -> dict[str, str]:
     await api.post("/v1/posts", {"text": "An idea for winter: soup week"})
     await api.request("POST", "/v1/media", files={"file": ("rosemary.png", PNG, "image/png")})
     await _jobs(api)
+    await _enemies(api, accounts[0])
     return {
         "post": posts[20]["id"],
         "account": accounts[0],
@@ -84,6 +91,36 @@ async def _jobs(api: Installation) -> None:
         await history_queries.add_runs(uow.session, found)
         await uow.session.execute(insert(DeadJob), deaths(12))
     await periodic.mirror(api.runtime, Settings(_env_file=None))
+
+
+async def _enemies(api: Installation, account: str) -> None:
+    """Store a hostile text wherever the API takes one."""
+    await api.schedule([account], HOSTILE, publish_at=(datetime.now(UTC) + DAY).isoformat())
+    bodies: dict[str, dict[str, object]] = {
+        "/v1/webhooks": {
+            "url": "https://example.org/?q=<script>",
+            "events": ["job.failed"],
+            "description": HOSTILE[:200],
+        },
+        "/v1/schedules": {"name": HOSTILE[:60], "job": "posts.sweep", "cron": "0 5 * * *"},
+        "/v1/workflows": {**four_steps(), "name": HOSTILE[:60]},
+    }
+    for path, body in bodies.items():
+        reply = await api.post(path, body)
+        assert reply.status_code in {201, 422}, reply.text  # some refuse such names
+    stored = {
+        "UPDATE job_runs SET error = :text, traceback = :text, error_type = 'Bad<b>' "
+        "WHERE state = 'failed'": HOSTILE,
+        "UPDATE accounts SET display_name = :text WHERE platform = 'x'": HOSTILE[:100],
+        "UPDATE deliveries SET error = :text WHERE state = 'failed'": HOSTILE,
+        "UPDATE media SET filename = :text": HOSTILE[:100],
+        "INSERT INTO notices (id, kind, key, title, text, last_at, open, count) VALUES "
+        "(gen_random_uuid(), 'job.failed', 'job.failed:a', :text, :text, now(), true, 1)": HOSTILE,
+        "INSERT INTO alerts (id, rule, subject, text, value, opened_at, last_seen_at) VALUES "
+        "(gen_random_uuid(), 'health', :text, :text, 1, now(), now())": HOSTILE,
+    }
+    for statement, text in stored.items():
+        await api.sql(statement, text=text)
 
 
 def four_steps() -> dict[str, object]:

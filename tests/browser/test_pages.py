@@ -32,7 +32,10 @@ JUDGED = ("light", "dark phone")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("look", SCREENS)
 async def test_every_page(look: str, browser: Browser, site: str, api: Installation) -> None:
-    """axe-core finds nothing serious; no script error, no refusal of the policy, no overflow."""
+    """axe-core finds nothing serious; no script error, no refusal of the policy, no overflow.
+
+    Posts, jobs, errors, names and notices of the office hold hostile texts: none of them runs.
+    """
     kinds = await furnish(api)
     async with Person.at(browser, site, api, SCREENS[look]) as person:
         await person.log_in()
@@ -43,6 +46,8 @@ async def test_every_page(look: str, browser: Browser, site: str, api: Installat
             assert reply.status == 200, path
             barriers = await person.barriers() if look in JUDGED else []
             told = [*barriers, *person.complaints]
+            if (hacked := await person.page.evaluate("window.hacked")) is not None:
+                told.append(f"a stored text ran: {hacked}")
             person.complaints.clear()
             if (wider := await person.overflow()) > 0:
                 told.append(f"{wider} px too wide")

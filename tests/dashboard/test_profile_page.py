@@ -126,7 +126,7 @@ async def test_all_other_logins_end_at_once(admin: Person, elsewhere: Person) ->
 
 async def test_nobody_ends_somebody_elses_login(admin: Person, elsewhere: Person) -> None:
     await elsewhere.log_in("bob", "posts:read")
-    (row,) = await admin.api.sql(
+    (row, *_) = await admin.api.sql(
         "SELECT s.id FROM sessions s JOIN users u ON u.id = user_id WHERE u.name = 'ann'"
     )
     csrf = (await elsewhere.get("/profile")).fields("/logout")["csrf"]

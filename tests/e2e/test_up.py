@@ -65,6 +65,7 @@ def test_on_a_terminal(tmp_path: Path) -> None:
     assert not where.home.exists()
     with on_a_terminal(where) as first:
         first.wait_for("Ready.")
+        assert f"Dashboard  {where.url}/" in first.text
         assert f"API        {where.url}/docs" in first.text
         assert f"data in {where.home}" in first.text
         (key,) = KEY.findall(first.text)
