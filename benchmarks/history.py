@@ -44,6 +44,7 @@ from service.config import Settings
 from service.kit.ids import uuid7_at
 from service.kit.pagination import encode_cursor
 from service.monitoring import history_queries as queries
+from service.monitoring import minute_queries
 from service.monitoring.models import DeadJob
 from service.queue.instants import to_ms
 from service.runtime import Runtime, open_runtime
@@ -146,6 +147,7 @@ async def fill(runtime: Runtime, count: int) -> None:
                 await queries.add_day(uow.session, day)
                 days.add(day)
             await queries.add_runs(uow.session, chunk)
+            await minute_queries.add(uow.session, chunk)
     await database.execute(ENDED, {"count": count // 5, "payload": PAYLOAD})
     calls = waiting(2 * WAITING)
     async with runtime.unit_of_work() as uow:

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -20,6 +21,18 @@ from tests.support import Installation
 from workers.engine import LEDGER
 from workers.ledger import JobLedger
 from workers.recorder import serve
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say where pictures for the documentation go."""
+    parser.addoption("--pictures", type=Path, help="folder in which pictures are made anew")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Make pictures only where they are asked for, and then nothing else."""
+    wanted = config.getoption("--pictures") is not None
+    items[:] = [item for item in items if (item.path.stem == "test_pictures") == wanted]
+
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUEUES = ("publishing", "maintenance", "webhooks")

@@ -8,8 +8,9 @@ from sqlalchemy import insert
 
 from benchmarks.history_rows import deaths, runs
 from service.config import Settings
-from service.monitoring import history_queries
+from service.monitoring import history_queries, minute_queries
 from service.monitoring.models import DeadJob
+from service.monitoring.runs import Run
 from tests.support import PNG, Installation
 from tests.workflows.bench import Code, make_worker
 from workers import periodic
@@ -33,8 +34,13 @@ DAY = timedelta(days=1)
 DAYS = range(-14, 17)
 
 
-async def furnish(api: Installation) -> dict[str, str]:
-    """Fill an installation; return ids of what pages are about, by their kind."""
+async def furnish(api: Installation, *, enemies: bool = True) -> dict[str, str]:
+    """Fill an installation; return ids of what pages are about, by their kind.
+
+    Args:
+        api: the installation.
+        enemies: whether hostile texts are among all that.
+    """
     accounts = [
         await api.connect("feed", {"handle": "kitchen-news"}),
         await api.connect("x", {"handle": "kitchen_x"}),
@@ -52,7 +58,8 @@ async def furnish(api: Installation) -> dict[str, str]:
     await api.post("/v1/posts", {"text": "An idea for winter: soup week"})
     await api.request("POST", "/v1/media", files={"file": ("rosemary.png", PNG, "image/png")})
     await _jobs(api)
-    await _enemies(api, accounts[0])
+    if enemies:
+        await _enemies(api, accounts[0])
     return {
         "post": posts[20]["id"],
         "account": accounts[0],
@@ -84,11 +91,12 @@ _PAST = """
 
 async def _jobs(api: Installation) -> None:
     """Write a history, and dead jobs; register the schedules, whose jobs wait."""
-    found = list(islice(runs(RUNS), RUNS))
+    found = [_lately(run, number) for number, run in enumerate(islice(runs(RUNS), RUNS))]
     async with api.runtime.unit_of_work() as uow:
         for day in sorted({run.finished_at.date() for run in found}):
             await history_queries.add_day(uow.session, day)
         await history_queries.add_runs(uow.session, found)
+        await minute_queries.add(uow.session, found)
         await uow.session.execute(insert(DeadJob), deaths(12))
     await periodic.mirror(api.runtime, Settings(_env_file=None))
 
@@ -134,6 +142,16 @@ def four_steps() -> dict[str, object]:
             for name, before in zip(names, after, strict=True)
         ],
     }
+
+
+def _lately(run: Run, number: int) -> Run:
+    """Return a run as if it had ended within the last hours."""
+    moved = datetime.now(UTC) - number * timedelta(seconds=11) - run.finished_at
+    return run._replace(
+        finished_at=run.finished_at + moved,
+        started_at=run.started_at + moved,
+        enqueued_at=run.enqueued_at + moved,
+    )
 
 
 async def _workflow(api: Installation) -> str:
