@@ -12,6 +12,7 @@ from service.queue.instants import to_ms
 PLATFORMS = ("feed", "mastodon", "bluesky", "webhook", "x", "instagram")
 BEFORE, AFTER = timedelta(days=700), timedelta(days=60)
 """How far back posts go, and how far ahead they are planned."""
+LIMITS = {"text_units": 500, "unit": "characters", "images": 4, "image_bytes": 8_000_000}
 WORDS = [
     "spring",
     "launch",
@@ -28,8 +29,8 @@ WORDS = [
 ]
 
 
-def accounts(owner_id: UUID) -> list[dict[str, Any]]:
-    """Return rows of accounts, one on each platform."""
+def accounts(owner_id: UUID, sealed: bytes) -> list[dict[str, Any]]:
+    """Return rows of accounts, one on each platform, with these credentials."""
     begun = datetime.now(UTC) - BEFORE
     return [
         {
@@ -40,9 +41,9 @@ def accounts(owner_id: UUID) -> list[dict[str, Any]]:
             "display_name": f"Office {number}",
             "base_url": "https://social.example",
             "local": False,
-            "limits": {},
-            "credentials": b"",
-            "session": b"",
+            "limits": LIMITS,
+            "credentials": sealed,
+            "session": sealed,
         }
         for number, platform in enumerate(PLATFORMS)
     ]

@@ -37,6 +37,7 @@ from benchmarks.peers.ours import QUEUE
 from service.config import Settings
 from service.db import migrate
 from service.embedded import EmbeddedServers
+from service.kit.memory import settle_memory
 from service.kit.process import dying_with_us
 from service.monitoring.recording import Recorder
 from service.queue import queue_key
@@ -44,7 +45,6 @@ from service.queue.codec import Record, serialize_outcome
 from service.queue.events import stream_key
 from service.runtime import open_runtime
 from workers import loops, recorder
-from workers.engine.health import settle_memory
 
 ENTRY = 100
 """Runs of one entry, as under load."""

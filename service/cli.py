@@ -142,12 +142,15 @@ def api() -> None:
     import uvicorn
 
     from service.app import create_app
+    from service.kit.memory import settle_memory
     from service.runtime import with_servers
 
     settings = with_servers(Settings())
     start_logging(settings)
+    app = create_app(settings)
+    settle_memory()
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         log_config=None,

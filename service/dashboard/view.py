@@ -47,7 +47,7 @@ class View:
         path = self.request.url.path
         values = {
             "caller": self.caller,
-            "csrf": rules.csrf_token(self.request.cookies[COOKIE]),
+            "csrf": rules.masked(rules.csrf_token(self.request.cookies[COOKIE])),
             "menu": menu_for(self.caller),
             "current": current(path),
             "numbers": await summary.numbers(self.runtime, self.caller),

@@ -1,7 +1,6 @@
 """`arq … --check`: is any worker of the queue alive, and does it take jobs?"""
 
 import asyncio
-import gc
 import logging
 import os
 from pathlib import Path
@@ -19,17 +18,6 @@ from service.queue.presence import workers
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 log = logging.getLogger(__name__)
-
-
-def settle_memory() -> None:
-    """Let the garbage collector pass over what was imported, and come less often.
-
-    A job makes a few dozen objects that reference counts free; looking for cycles among all that a
-    program has imported, hundreds of times a second, took a quarter of a worker's time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 def memory_mib() -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import arq.worker
 from arq.typing import WorkerSettingsBase
 
-from workers.engine.health import settle_memory
+from service.kit.memory import settle_memory
 from workers.engine.processes import close_processes
 from workers.engine.slots import Slots
 from workers.engine.supervisor import RECYCLED

@@ -17,12 +17,13 @@ from arq.connections import ArqRedis, create_pool
 from redis.exceptions import RedisError
 
 from service.errors import Unavailable
+from service.kit.memory import settle_memory
 from service.kit.tasks import end
 from service.queue import verify
 from service.queue.codec import deserialize, serialize
 from workers.engine.cron import TICKED
 from workers.engine.execution import Executor
-from workers.engine.health import HEALTH, check_health, memory_mib, settle_memory
+from workers.engine.health import HEALTH, check_health, memory_mib
 from workers.engine.identity import incarnation, process_name
 from workers.engine.leases import LeaseKeeper
 from workers.engine.ledger import LEDGER, Ledger
