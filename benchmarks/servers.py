@@ -1,6 +1,7 @@
 """Servers and processes of a benchmark's own."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import httpx
 from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
 
 from benchmarks.engine.systems import ROOT
 from service.config import Settings
@@ -83,3 +86,14 @@ def cpu_seconds(pid: int) -> float:
     """Return the processor time that a process has used."""
     threads = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((at / "schedstat").read_text().split()[0]) for at in threads) / 1e9
+
+
+def report(found: dict[str, float], wanted: dict[str, float], *, as_json: bool) -> None:
+    """Print what was measured, beside what some of it may come to at the most."""
+    if as_json:
+        print(json.dumps({name: round(value, 2) for name, value in found.items()}, indent=2))
+        return
+    table = Table("figure", "measured", "wanted")
+    for name, value in found.items():
+        table.add_row(name, f"{value:.2f}", f"<= {wanted[name]:g}" if name in wanted else "")
+    Console().print(table)
