@@ -7,14 +7,16 @@ INSTALL := $(PIP) install --require-hashes --requirement
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test e2e check format up demo docs bench rush chaos peers locks clean
+.PHONY: help setup test faults e2e pictures check format up demo docs bench rush chaos peers locks clean
 
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+SLOW := tests/chaos tests/e2e tests/browser
 PEERS := .venv-peers
 # ardiq, the fastest peer, needs Python 3.12; without one the comparison leaves it out.
 PEERS_PYTHON ?= $(shell for p in python3.13 python3.12 $(PYTHON); do $$p -c 'import venv, ensurepip' 2>/dev/null && echo $$p && break; done)
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.default ## Make the virtual environment with the locked dependencies
 
@@ -41,11 +43,17 @@ demo: setup ## Schedule a post 3 s ahead and watch it being published (ARGS="--h
 up: setup ## Run API and all workers on embedded servers; Ctrl-C stops everything
 	@$(BIN)/almanac up $(ARGS)
 
-test: $(VENV)/.test ## Run the tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/browser $(ARGS)
+test: $(VENV)/.test ## Run the tests, but for the two slow suites below
+	@$(PYTEST) $(SLOW:%=--ignore %) $(ARGS)
 
-e2e: $(VENV)/.test ## Use the dashboard in Chromium (ARGS="--pictures docs/dashboard" to take pictures)
-	@$(BIN)/python -m pytest tests/browser $(ARGS)
+faults: $(VENV)/.test ## Kill workers and servers while jobs run, in short form
+	@$(PYTEST) tests/chaos $(ARGS)
+
+e2e: $(VENV)/.test ## Use a whole installation, and the dashboard in Chromium
+	@$(BIN)/python -m pytest tests/e2e tests/browser $(ARGS)
+
+pictures: $(VENV)/.test ## Take the documentation's pictures of the dashboard anew
+	@$(BIN)/python -m pytest tests/browser --pictures docs/dashboard
 
 check: $(VENV)/.test ## Lint, types, architecture
 	@$(BIN)/ruff check .
@@ -65,6 +73,8 @@ bench: setup peers ## Measure the engine beside its peers, and the rest (ARGS="-
 	@$(BIN)/python -m benchmarks.recorder $(filter --short,$(ARGS))
 	@$(BIN)/python -m benchmarks.workflows $(filter --short,$(ARGS))
 	@$(BIN)/python -m benchmarks.history $(filter --short,$(ARGS))
+	@$(BIN)/python -m benchmarks.pages $(filter --short,$(ARGS))
+	@$(BIN)/python -m benchmarks.dashboards
 
 rush: setup ## Measure: 10,000 posts due in the same minute
 	@$(BIN)/python -m benchmarks.due_together $(ARGS)

@@ -2,7 +2,7 @@
 
 import time
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -20,6 +20,7 @@ class HttpMetrics:
     """
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+        disable_created_metrics()  # else each series has a second one, of when it began
         self._app = app
         self._requests = Counter(
             "almanac_http_requests",

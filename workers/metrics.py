@@ -20,6 +20,7 @@ from prometheus_client import (
     Histogram,
     Metric,
     ProcessCollector,
+    disable_created_metrics,
     start_http_server,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -59,6 +60,7 @@ class JobMetrics(Collector):
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        disable_created_metrics()  # else each series has a second one, of when it began
         self._workers: dict[int, Callable[[], Vitals]] = {}
         self._numbers = count()
         self._outcomes = Counter(

@@ -1,4 +1,4 @@
-"""Pictures for the documentation: `make e2e ARGS="--pictures docs/dashboard"`."""
+"""Pictures for the documentation: `make pictures`."""
 
 from pathlib import Path
 
