@@ -20,7 +20,8 @@ class HttpMetrics:
     """
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
-        disable_created_metrics()  # else each series has a second one, of when it began
+        # Else each series has a second one, of when it began.
+        disable_created_metrics()  # type: ignore[no-untyped-call] # it has no types
         self._app = app
         self._requests = Counter(
             "almanac_http_requests",

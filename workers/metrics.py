@@ -60,7 +60,8 @@ class JobMetrics(Collector):
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        disable_created_metrics()  # else each series has a second one, of when it began
+        # Else each series has a second one, of when it began.
+        disable_created_metrics()  # type: ignore[no-untyped-call] # it has no types
         self._workers: dict[int, Callable[[], Vitals]] = {}
         self._numbers = count()
         self._outcomes = Counter(
