@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from service import runtime as runtimes
 from service.access.actions import create_key
 from service.access.caller import Scope
 from service.app import create_app
@@ -83,6 +84,14 @@ async def settings(
     yield settings_for(url, servers.redis_url, tmp_path)
     async with postgres.connect() as connection:
         await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _patience() -> Iterator[None]:
+    """Wait for the queue after a commit: what is late is the sweep's, which few tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtimes, "SEND_TIMEOUT", 5.0)
+        yield
 
 
 @pytest_asyncio.fixture
