@@ -19,7 +19,7 @@ from service.monitoring.live import Hub, Listener, Wanted
 router = APIRouter()
 GAP = 1.0
 """Seconds between two signals at least."""
-GAP_FOR_EACH = 0.1
+GAP_FOR_EACH = 0.2
 """Seconds that everybody who looks on adds to this."""
 CHECK = 15.0
 """Seconds between two looks whether the session still holds."""
