@@ -90,7 +90,7 @@ async def settings(
 def _patience() -> Iterator[None]:
     """Wait for the queue after a commit: what is late is the sweep's, which few tests run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runtimes, "SEND_TIMEOUT", 5.0)
+        patch.setattr(runtimes, "SEND_TIMEOUT", 1.0)
         yield
 
 
