@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.monitoring import alerting, measuring
+from service.monitoring import alerting, history_queries, measuring
 from service.monitoring.alerting import Watch
 from service.queue import connect, purge
 from service.runtime import Runtime
@@ -272,6 +272,8 @@ async def test_health(api: Installation) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("no folder")
     broken = varied(api.runtime, home=file)
+    async with api.runtime.unit_of_work() as uow:  # after midnight the last minutes were yesterday
+        await history_queries.add_day(uow.session, datetime.now(UTC).date() - timedelta(days=1))
     await _check(api, broken)
     opened = await look(api, watcher)
     assert ("health_silent", "") not in opened
