@@ -62,6 +62,15 @@ class AlertSetting(BaseModel):
     """For how long the condition must hold."""
 
 
+class AppSetting(BaseModel):
+    """This installation as an app of a platform, as its developer pages tell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    client_id: str
+    client_secret: SecretStr = SecretStr("")
+
+
 class Settings(BaseSettings):
     """One frozen object; names without `validation_alias` are read as `ALMANAC_<NAME>`."""
 
@@ -96,13 +105,26 @@ class Settings(BaseSettings):
     allowed_private_hosts: Words = ()
     """Hosts, host:port pairs or networks on private addresses that outbound calls may reach."""
 
+    apps: Annotated[dict[str, AppSetting], NoDecode, BeforeValidator(_json)] = Field(
+        default_factory=dict
+    )
+    """The apps that accounts are connected through in a browser, by platform."""
+    platform_urls: Annotated[dict[str, str], NoDecode, BeforeValidator(_json)] = Field(
+        default_factory=dict
+    )
+    """Where a platform is instead of its own hosts, by its name."""
     enqueue_horizon: timedelta = timedelta(minutes=10)
     """Deliveries due sooner are queued at once; later ones wait as rows for the minute sweep."""
     approval: bool = False
     """Whether an admin must approve a post before it is scheduled."""
-    publish_retries: int = Field(3, ge=0)
-    publish_retry_base: timedelta = timedelta(seconds=60)
-    """Delay before the first retry of a delivery; doubles with each further one."""
+    publish_retries: int | None = Field(None, ge=0)
+    """Retries of a delivery after the first attempt; by default as its platform needs, mostly 3."""
+    publish_retry_base: timedelta | None = None
+    """Delay before the first of them; doubles with each further one. By default mostly 60 s."""
+    too_late_after: timedelta = Field(timedelta(hours=3), gt=timedelta())
+    """How late a post may be taken up for the first time without `too_late`."""
+    too_late: Literal["ask", "skip", "send"] = "ask"
+    """What becomes of a post that is later: a person decides, nothing, or it is sent."""
     publishing_concurrency: int = Field(50, ge=1, validation_alias="PUBLISHING_CONCURRENCY")
     maintenance_concurrency: int = Field(10, ge=1, validation_alias="MAINTENANCE_CONCURRENCY")
     webhooks_concurrency: int = Field(50, ge=1, validation_alias="WEBHOOKS_CONCURRENCY")
@@ -214,7 +236,8 @@ class Settings(BaseSettings):
         values = (getattr(self, name) for name in type(self).model_fields)
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         old = self.secret_key_old.get_secret_value() if self.secret_key_old else ""
-        return [*found, *old.split()]
+        apps = [app.client_secret.get_secret_value() for app in self.apps.values()]
+        return [*found, *old.split(), *filter(None, apps)]
 
     @cached_property
     def base_url(self) -> str:

@@ -27,6 +27,7 @@ from service.kit.outbound import Outbound
 from service.kit.redaction import protect
 from service.platforms.contract import Platform
 from service.platforms.registry import build
+from service.platforms.setup import App, Setup
 from service.queue import (
     ROW_OWNER,
     JobCall,
@@ -260,9 +261,18 @@ async def open_runtime(
             database=database,
             queue=queue,
             outbound=outbound,
-            platforms=build(outbound),
+            platforms=build(platform_setup(settings, outbound)),
             keyring=keyring,
         )
+
+
+def platform_setup(settings: Settings, outbound: Outbound) -> Setup:
+    """Return what adapters are made with."""
+    apps = {
+        name: App(app.client_id, app.client_secret.get_secret_value())
+        for name, app in settings.apps.items()
+    }
+    return Setup(outbound, apps, settings.platform_urls)
 
 
 def load(path: str) -> Any:

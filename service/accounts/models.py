@@ -1,5 +1,6 @@
 """Tables of accounts."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -45,3 +46,10 @@ class Account(Row):
     limits: Mapped[dict[str, Any]]
     credentials: Mapped[bytes] = mapped_column(LargeBinary)
     session: Mapped[bytes] = mapped_column(LargeBinary)
+    token_expires_at: Mapped[datetime | None]
+    """When the session's access token ends."""
+    refresh_claim: Mapped[UUID | None]
+    """Of the one worker that renews it right now."""
+    refresh_claimed_until: Mapped[datetime | None]
+    limited_until: Mapped[datetime | None]
+    """The platform takes nothing more of this account before."""

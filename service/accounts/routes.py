@@ -14,7 +14,7 @@ from service.accounts.models import Account, AccountState
 from service.db.session import UnitOfWork
 from service.errors import InvalidInput, NotFound, Problem
 from service.kit.outbound import OutboundRefused
-from service.platforms.contract import PlatformError
+from service.platforms.failures import PlatformError
 from service.platforms.registry import ALIASES
 from service.posts import actions as posts
 from service.runtime import Runtime

@@ -3,67 +3,45 @@
 An expired token is answered by 400 with the error `ExpiredToken` or `InvalidToken`, not by 401.
 """
 
-import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Unpack
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from service.kit.outbound import Answer, Outbound
-from service.platforms.contract import AuthFailed, MediaFile, PlatformError, Transient
+from service.kit.outbound import Answer, Outbound, Parts
+from service.platforms.bluesky_sessions import Session, SessionAnswer
+from service.platforms.contract import MediaFile
+from service.platforms.failures import AuthFailed, PlatformError, TokenExpired, Transient
 from service.platforms.http import Step, decode, failure, send
 from service.platforms.uploads import chunks, opened
 
 NAME = "Bluesky"
 EXPIRED = ("ExpiredToken", "InvalidToken")
 CLOSED = ("AccountTakedown", "AccountDeactivated", "AccountSuspended", "AuthMissing")
-
-
-class Session(msgspec.Struct, frozen=True):
-    """Who is logged in and with what. Stored as the account's session."""
-
-    did: str
-    handle: str
-    accessJwt: str  # noqa: N815 - the lexicon's name
-    refreshJwt: str  # noqa: N815 - the lexicon's name
-
-    @property
-    def expires_at(self) -> datetime | None:
-        """When the access token ends, by its own unverified claim; None if it does not say."""
-        try:
-            payload = self.accessJwt.split(".")[1]
-            claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-            return datetime.fromtimestamp(claims["exp"], UTC)
-        except (ValueError, LookupError, TypeError, OverflowError, OSError):
-            return None
+VIDEO_DEADLINE = 1_200.0
+"""Seconds for one video of up to 300 MB; the caller may give an attempt less."""
 
 
 class _Error(msgspec.Struct):
     error: str = ""
-    message: str = ""
 
 
 class _Uploaded(msgspec.Struct):
     blob: dict[str, Any]
 
 
-class _Put(msgspec.Struct):
-    uri: str
-
-
 class _Resolved(msgspec.Struct):
     did: str
 
 
+class _ServiceToken(msgspec.Struct):
+    token: str
+
+
 class BlobGone(Transient):
-    """The server no longer has an uploaded image."""
-
-
-class TokenExpired(AuthFailed):
-    """The access token is refused; it may only be old."""
+    """The server no longer has an uploaded image or video."""
 
 
 def error_code(answer: Answer) -> str:
@@ -89,44 +67,45 @@ class Api:
         """Log in with an app password. A server allows 30 of these in 5 minutes, 300 a day."""
         step = Step(NAME, "logging in", deadline=10, secrets=(password,))
         body = {"identifier": identifier, "password": password}
-        return decode(step, await self._post(step, "server.createSession", json=body), Session)
+        answer = await self.post(step, "com.atproto.server.createSession", json=body)
+        return decode(step, answer, SessionAnswer).session
 
     async def refresh_session(self) -> Session:
         """Exchange the refresh token, which this client was made with, for a new session."""
-        step = self._step("renewing the session", deadline=10)
-        return decode(step, await self._post(step, "server.refreshSession"), Session)
+        step = self.step("renewing the session", deadline=10)
+        answer = await self.post(step, "com.atproto.server.refreshSession")
+        return decode(step, answer, SessionAnswer).session
+
+    async def service_token(self, audience: str, method: str, expires: int) -> str:
+        """Return a token for one method of another service (com.atproto.server.getServiceAuth).
+
+        Args:
+            audience: the DID of whom it is for.
+            method: the only one it allows, by its name.
+            expires: Unix time.
+        """
+        step = self.step("asking for a token for the video service", deadline=10)
+        params = {"aud": audience, "lxm": method, "exp": str(expires)}
+        answer = await self.get(step, "com.atproto.server.getServiceAuth", params)
+        return decode(step, answer, _ServiceToken).token
 
     async def upload(self, file: MediaFile) -> dict[str, Any]:
-        """Upload an image and return the blob that a record refers to it by."""
-        step = self._step("uploading an image")
+        """Upload an image or a video and return the blob that a record refers to it by."""
+        if file.is_video:
+            step = self.step("uploading a video", deadline=VIDEO_DEADLINE)
+        else:
+            step = self.step("uploading an image")
         headers = {"Content-Type": file.content_type, "Content-Length": str(file.size)}
         async with opened(step, file) as handle:
             content = chunks(handle)
-            answer = await self._post(step, "repo.uploadBlob", headers=headers, content=content)
+            answer = await self.post(
+                step, "com.atproto.repo.uploadBlob", headers=headers, content=content
+            )
         return decode(step, answer, _Uploaded).blob
-
-    async def put(self, did: str, rkey: str, record: Mapping[str, object], deadline: float) -> str:
-        """Write a record under a key, replacing what is there, and return its at:// URI."""
-        step = self._step("posting", deadline=deadline, commits=True)
-        collection = record["$type"]
-        body = {"repo": did, "collection": collection, "rkey": rkey, "record": record}
-        return decode(step, await self._post(step, "repo.putRecord", json=body), _Put).uri
-
-    async def find(self, did: str, collection: str, rkey: str) -> str | None:
-        """Return the URI of a record, or None when there is none."""
-        step = self._step("looking for the post")
-        params = {"repo": did, "collection": collection, "rkey": rkey}
-        url = f"{self.server}/xrpc/com.atproto.repo.getRecord"
-        answer = await send(self.outbound, step, "GET", url, params=params)
-        if error_code(answer) == "RecordNotFound":
-            return None
-        if not answer.is_success:
-            raise _failure(step, answer)
-        return decode(step, answer, _Put).uri
 
     async def resolve(self, handle: str) -> str | None:
         """Return the DID of a handle, or None when it has none."""
-        step = self._step("resolving a mention")
+        step = self.step("resolving a mention")
         url = f"{self.server}/xrpc/com.atproto.identity.resolveHandle"
         answer = await send(self.outbound, step, "GET", url, params={"handle": handle})
         if answer.status in (400, 404):
@@ -135,28 +114,40 @@ class Api:
             raise failure(step, answer)
         return decode(step, answer, _Resolved).did
 
-    async def _post(
-        self, step: Step, method: str, *, headers: Mapping[str, str] | None = None, **parts: Any
-    ) -> Answer:
-        url = f"{self.server}/xrpc/com.atproto.{method}"
-        sent = dict(headers or {})
+    async def get(self, step: Step, method: str, params: Mapping[str, str]) -> Answer:
+        """Call a query and return its successful answer."""
+        return await self._call("GET", step, method, params=params)
+
+    async def post(self, step: Step, method: str, **parts: Unpack[Parts]) -> Answer:
+        """Call a procedure and return its successful answer."""
+        return await self._call("POST", step, method, **parts)
+
+    async def _call(self, verb: str, step: Step, method: str, **parts: Unpack[Parts]) -> Answer:
         if self.token:
-            sent["Authorization"] = f"Bearer {self.token}"
-        answer = await send(self.outbound, step, "POST", url, headers=sent, **parts)
+            own = {"Authorization": f"Bearer {self.token}"}
+            parts["headers"] = {**parts.get("headers", {}), **own}
+        answer = await send(self.outbound, step, verb, f"{self.server}/xrpc/{method}", **parts)
         if not answer.is_success:
-            raise _failure(step, answer)
+            raise refusal(step, answer)
         return answer
 
-    def _step(self, action: str, *, deadline: float = 60, commits: bool = False) -> Step:
+    def step(self, action: str, *, deadline: float = 60, commits: bool = False) -> Step:
+        """Return a step that names this platform and hides the token."""
         return Step(NAME, action, commits=commits, deadline=deadline, secrets=(self.token,))
 
 
-def _failure(step: Step, answer: Answer) -> PlatformError:
+def refusal(step: Step, answer: Answer) -> PlatformError:
+    """Turn an XRPC error into the failure it means for this step."""
     found, code = failure(step, answer), error_code(answer)
     if answer.status == 400 and code in EXPIRED:
         return TokenExpired(found.message)
     if code in CLOSED:
         return AuthFailed(found.message)
     if code == "BlobNotFound":
-        return BlobGone(f"{found.message}; the images will be uploaded again")
+        return BlobGone(f"{found.message}; the media will be uploaded again")
     return found
+
+
+def service_did(url: str) -> str:
+    """Return the `did:web` of a service at a URL (https://w3c-ccg.github.io/did-method-web/)."""
+    return f"did:web:{quote(urlsplit(url).netloc, safe='.')}"

@@ -1,11 +1,15 @@
-"""The record of a Bluesky post (lexicons app.bsky.feed.post and app.bsky.richtext.facet)."""
+"""The record of a Bluesky post.
 
-from collections.abc import Mapping
+By the lexicons app.bsky.feed.post, app.bsky.richtext.facet and app.bsky.embed.*.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from service.platforms.contract import Content
+from service.platforms.bluesky_options import languages
+from service.platforms.contract import Content, MediaFile
 from service.platforms.entities import Span, handle_mentions, hashtags, links
 
 COLLECTION = "app.bsky.feed.post"
@@ -28,7 +32,7 @@ def record_key(delivery_id: UUID) -> str:
 
 
 def post_text(content: Content) -> str:
-    """Return the text of the post: the link is a card of its own where no images take its place."""
+    """Return the text of the post: the link is a card of its own where no media take its place."""
     return content.full_text if content.media else content.text
 
 
@@ -36,34 +40,55 @@ def build(
     content: Content,
     *,
     created_at: str,
-    blobs: list[object],
+    blobs: Sequence[object],
     dids: Mapping[str, str | None],
+    reply: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
     """Return the record.
 
     Args:
         created_at: an instant in RFC 3339; a repeat needs the very same.
-        blobs: what the server returned for each image.
+        blobs: what the server returned for each image, or for the video.
         dids: handle → its account's DID, or None where nobody has it.
+        reply: `root` and `parent`, each with `uri` and `cid`; None: it answers nothing.
     """
     text = post_text(content)
     record: dict[str, Any] = {"$type": COLLECTION, "text": text, "createdAt": created_at}
     if found := facets(text, dids):
         record["facets"] = found
-    if blobs:
+    if reply is not None:
+        record["reply"] = reply
+    if chosen := languages(content):
+        record["langs"] = chosen
+    if embed := _embed(content, blobs):
+        record["embed"] = embed
+    return record
+
+
+def _embed(content: Content, blobs: Sequence[object]) -> dict[str, Any] | None:
+    """Return the images or the video of a post, else its link as a card, if it has one."""
+    if content.media and content.media[0].is_video:
+        [blob], [file] = blobs, content.media
+        embed = {"$type": "app.bsky.embed.video", "video": blob, **_ratio(file)}
+        return embed | ({"alt": file.alt} if file.alt else {})
+    if content.media:
         images = [
-            {"image": blob, "alt": file.alt}
+            {"image": blob, "alt": file.alt, **_ratio(file)}
             for blob, file in zip(blobs, content.media, strict=True)
         ]
-        record["embed"] = {"$type": "app.bsky.embed.images", "images": images}
-    elif content.link:
-        card = {
-            "uri": content.link,
-            "title": urlsplit(content.link).netloc,
-            "description": "",
-        }
-        record["embed"] = {"$type": "app.bsky.embed.external", "external": card}
-    return record
+        return {"$type": "app.bsky.embed.images", "images": images}
+    if content.link:
+        title = urlsplit(content.link).netloc
+        card = {"uri": content.link, "title": title, "description": ""}
+        return {"$type": "app.bsky.embed.external", "external": card}
+    return None
+
+
+def _ratio(file: MediaFile) -> dict[str, Any]:
+    """Return the shape, which lets an app keep the space free before the file is there."""
+    if not (file.width and file.height):
+        return {}
+    return {"aspectRatio": {"width": file.width, "height": file.height}}
 
 
 def facets(text: str, dids: Mapping[str, str | None]) -> list[dict[str, Any]]:

@@ -1,108 +1,79 @@
-"""Bluesky's sessions: renewed once, however many publications of an account want it at the time."""
+"""Bluesky's sessions: what a login answers, and as an account keeps them."""
 
-import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
-from functools import lru_cache
-from typing import TypeVar
-from uuid import UUID
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
-from service.kit.clock import now
-from service.kit.outbound import Outbound
-from service.platforms.bluesky_api import Api, Session, TokenExpired
-from service.platforms.contract import AuthFailed, Publication
-
-T = TypeVar("T")
-
-MARGIN = timedelta(minutes=2)
-"""A token that ends sooner is renewed beforehand."""
-ACCOUNTS = 1_000
-"""Of so many accounts the newest session is remembered between publications."""
+from service.platforms.contract import Handles
 
 
-class _Account:
-    """What this process knows of one account."""
+class Session(msgspec.Struct, frozen=True):
+    """Who is logged in and with what. Stored as the account's session."""
 
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.session: Session | None = None
-        self.replaced: deque[str] = deque(maxlen=8)
-        """Access tokens that were renewed: a row that has one of them was read before that."""
+    did: str
+    handle: str
+    accessJwt: str  # noqa: N815 - the lexicon's name
+    refreshJwt: str = ""  # noqa: N815 - the lexicon's name
+    pds: str = ""
+    """The URL of the server that has the account's repository; empty: the one that was called."""
 
-    def newest(self, stored: Session | None) -> Session | None:
-        """Choose between the remembered session and the one that the row had."""
-        if stored is None or stored.accessJwt in self.replaced:
-            return self.session or stored
-        return stored
-
-    def replace(self, old: Session | None, new: Session) -> None:
-        """Remember a renewed session."""
-        if old is not None:
-            self.replaced.append(old.accessJwt)
-        self.session = new
-
-
-class Sessions:
-    """Gives out clients that are logged in."""
-
-    def __init__(self, outbound: Outbound) -> None:
-        self._outbound = outbound
-        self._account: Callable[[UUID], _Account] = lru_cache(ACCOUNTS)(lambda _: _Account())
-
-    async def use(
-        self, publication: Publication, work: Callable[[Api, Session], Awaitable[T]]
-    ) -> T:
-        """Run `work` logged in; once more with a renewed session if the token is refused.
-
-        `work` must be repeatable.
-        """
-        session = await self._session(publication, refused=None)
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the access token ends, by its own unverified claim; None if it does not say."""
         try:
-            return await work(self._api(publication, session.accessJwt), session)
-        except TokenExpired:
-            session = await self._session(publication, refused=session.accessJwt)
-            return await work(self._api(publication, session.accessJwt), session)
+            payload = self.accessJwt.split(".")[1]
+            claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+            return datetime.fromtimestamp(claims["exp"], UTC)
+        except (ValueError, LookupError, TypeError, OverflowError, OSError):
+            return None
 
-    async def _session(self, publication: Publication, *, refused: str | None) -> Session:
-        account = self._account(publication.destination.id)
-        async with account.lock:
-            session = account.newest(_stored(publication))
-            if session is None or session.accessJwt == refused or _ends_soon(session):
-                old, session = session, await self._renewed(publication, session)
-                account.replace(old, session)
-                publication.destination.session = msgspec.to_builtins(session)
-                await publication.save_session(publication.destination.session)
-            return session
-
-    async def _renewed(self, publication: Publication, old: Session | None) -> Session:
-        credentials = publication.destination.credentials
-        if old is None:
-            return await log_in(self._api(publication), credentials)
-        try:
-            return await self._api(publication, old.refreshJwt).refresh_session()
-        except AuthFailed:
-            # The refresh token is used up or revoked.
-            return await log_in(self._api(publication), credentials)
-
-    def _api(self, publication: Publication, token: str = "") -> Api:
-        return Api(self._outbound, publication.destination.base_url, token)
+    def renewed(self, newer: "Session") -> "Session":
+        """Return a newer session; what that leaves out or empty stays."""
+        return msgspec.structs.replace(
+            newer, refreshJwt=newer.refreshJwt or self.refreshJwt, pds=newer.pds or self.pds
+        )
 
 
-async def log_in(api: Api, credentials: Mapping[str, str]) -> Session:
-    """Make a session from what the person gave."""
-    identifier = credentials["identifier"].strip().removeprefix("@")
-    return await api.create_session(identifier, credentials["app_password"].strip())
+class SessionAnswer(msgspec.Struct):
+    """What createSession and refreshSession answer."""
+
+    did: str
+    handle: str
+    accessJwt: str  # noqa: N815 - the lexicon's name
+    refreshJwt: str = ""  # noqa: N815 - the lexicon's name
+    didDoc: Any = None  # noqa: N815 - the lexicon's name
+
+    @property
+    def session(self) -> Session:
+        """The session, with the server that the account's DID document names."""
+        pds = _personal_server(self.didDoc)
+        return Session(self.did, self.handle, self.accessJwt, self.refreshJwt, pds)
 
 
-def _stored(publication: Publication) -> Session | None:
+def _personal_server(document: object) -> str:
+    services = document.get("service") if isinstance(document, dict) else None
+    for service in services if isinstance(services, list) else []:
+        if isinstance(service, dict) and str(service.get("id", "")).endswith("#atproto_pds"):
+            endpoint = service.get("serviceEndpoint")
+            return endpoint if isinstance(endpoint, str) else ""
+    return ""
+
+
+def session_of(session: Session) -> Handles:
+    """Return a session as it is stored, with the end of its access token."""
+    made: Handles = msgspec.to_builtins(session)
+    if session.expires_at is not None:
+        made["expires_at"] = session.expires_at.isoformat()
+    return made
+
+
+def stored_session(stored: Mapping[str, object]) -> Session | None:
+    """Return the session that an account has stored, if there is one."""
     try:
-        return msgspec.convert(publication.destination.session, Session)
+        return msgspec.convert(stored, Session)
     except msgspec.ValidationError:
         return None
-
-
-def _ends_soon(session: Session) -> bool:
-    return session.expires_at is not None and session.expires_at < now() + MARGIN

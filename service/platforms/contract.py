@@ -1,4 +1,4 @@
-"""What a platform adapter is: seven verbs, a few figures, and a closed set of failures.
+"""What a platform adapter is: a few verbs and figures, and a closed set of failures.
 
 `prepare` uploads and is invisible, `check` only reads, `commit` is the one irreversible call and
 is never repeated after an ambiguous failure unless the platform recognises the repeat, and
@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
-from service.errors import AlmanacError, Problem
+from service.errors import Problem
 from service.platforms.entities import links
+from service.platforms.limits import Limits, OptionField, Replies
 
 Handles = dict[str, object]
 """What an adapter remembers; JSON values only."""
@@ -24,34 +25,29 @@ FOREVER = timedelta(days=36_500)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one post may be on a platform. Served as data by `GET /v1/platforms`."""
-
-    text_units: int
-    unit: str
-    """How length is counted, by a name in lengths.py: `characters`, `graphemes`, `weighted`…"""
-    url_units: int | None = None
-    """What each URL in the text counts, whatever its length; None: its own length."""
-    text_bytes: int | None = None
-    images: int = 4
-    image_bytes: int = 8_000_000
-    image_types: tuple[str, ...] = ("image/jpeg", "image/png", "image/gif", "image/webp")
-    alt_text: int = 1500
-    media_required: bool = False
-    text_required: bool = False
-    posts_per_day: int | None = None
-    """What the platform takes from one account within 24 hours; None: it tells of no such limit."""
-
-
-@dataclass(frozen=True, slots=True)
 class MediaFile:
-    """An image of a post; the file at `path` never changes."""
+    """An image or a video of a post; the file at `path` never changes."""
 
     id: UUID
     path: Path
     content_type: str
     size: int
     alt: str = ""
+    width: int | None = None
+    """In pixels, as it is shown; None: nobody has measured it."""
+    height: int | None = None
+    seconds: float | None = None
+    frame_rate: float | None = None
+    video_codec: str | None = None
+    audio_codec: str | None = None
+    """None: the video is silent, or nobody has looked."""
+    url: str | None = None
+    """Where platforms that fetch media find it for the next 24 hours."""
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it moves and is no GIF."""
+        return self.content_type.startswith("video/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +57,10 @@ class Content:
     text: str
     link: str | None = None
     media: tuple[MediaFile, ...] = ()
+    options: Mapping[str, object] = field(default_factory=dict)
+    """By the names of the platform's `option_fields`."""
+    kind: Literal["post", "thread", "comment"] = "post"
+    """A post of its own, the next one of a thread, or a comment below the first."""
 
     @property
     def full_text(self) -> str:
@@ -72,7 +72,10 @@ class Content:
 
 @dataclass(slots=True)
 class Destination:
-    """A connected account. `credentials` are secrets; `session` is what the adapter may renew."""
+    """A connected account. `credentials` are secrets; `session` is what the adapter may renew.
+
+    A session that holds tokens has them as tokens.py describes.
+    """
 
     id: UUID
     handle: str
@@ -80,6 +83,14 @@ class Destination:
     credentials: Mapping[str, str]
     limits: Limits
     session: Handles = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A post that is out: its id there and what else its adapter kept (`Published.details`)."""
+
+    remote_id: str
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 Save = Callable[[Handles], Awaitable[None]]
@@ -90,17 +101,19 @@ class Publication:
     """One delivery on its way: what an adapter works on.
 
     `handles` is what earlier steps stored (media ids, an upload session); `save` stores it anew
-    and returns once it is durable. `save_session` does the same for the account's session.
-    `committed_since` is when the first commit of this delivery began, None before it.
+    and returns once it is durable. `committed_since` is when the first commit of this delivery
+    began, None before it. Of a thread's later post and of a comment, `reply_to` is the post that
+    it answers and `root` the first one.
     """
 
     delivery_id: UUID
     destination: Destination
     content: Content
     save: Save
-    save_session: Save
     handles: Handles = field(default_factory=dict)
     committed_since: datetime | None = None
+    reply_to: Reference | None = None
+    root: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +143,10 @@ class Published:
 
     remote_id: str
     url: str | None
+    details: Handles = field(default_factory=dict)
+    """What replies to it, or its removal, need beside the id."""
+    pause_until: datetime | None = None
+    """The account has used up its limit: nothing else of it may be sent before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,45 +169,71 @@ class Unknown:
     reason: str
 
 
-class PlatformError(AlmanacError):
-    """The platform did not take the post."""
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The platform took the commit and decided against the post: it will never be there."""
 
-    status = 502
-    slug = "platform"
-
-
-class Transient(PlatformError):
-    """A passing failure before anything became visible: try again by policy."""
+    reason: str
 
 
-class RateLimited(PlatformError):
-    """The platform asks to wait; waiting costs no attempt."""
-
-    status = 429
-
-    def __init__(self, message: str, *, until: datetime) -> None:
-        super().__init__(message)
-        self.until = until
+Found = Published | Absent | Unknown | Refused | Wait
+"""What became of an uncertain commit."""
 
 
-class AuthFailed(PlatformError):
-    """The platform refuses the credentials: the account must be reconnected."""
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """Where a person allows Almanac to publish for an account."""
 
-    status = 422
-
-
-class Rejected(PlatformError):
-    """The platform will never take this as it is."""
-
-    status = 422
+    url: str
+    keep: Mapping[str, str] = field(default_factory=dict)
+    """Secrets that `exchange` needs again, such as those of an app registered just now."""
 
 
-class Ambiguous(PlatformError):
-    """The commit was sent and its outcome is unknown."""
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One account that a person has allowed Almanac to use; some logins open several."""
+
+    profile: Profile
+    credentials: Mapping[str, str] = field(default_factory=dict)
+
+
+class OAuth(Protocol):
+    """How accounts of a platform are connected in a browser: RFC 6749 §4.1 with PKCE (RFC 7636)."""
+
+    @property
+    def configured(self) -> bool:
+        """Whether this installation has an app there, or can register one by itself."""
+        ...
+
+    async def authorize(
+        self, server: str, redirect_uri: str, state: str, challenge: str
+    ) -> Authorization:
+        """Return where to send the person.
+
+        Args:
+            server: the account's server, where the platform has many; else empty.
+            redirect_uri: of ours, where the person comes back to.
+            state: comes back unchanged.
+            challenge: PKCE's S256 challenge, for platforms that take one.
+
+        Raises:
+            PlatformError: an app could not be registered.
+        """
+        ...
+
+    async def exchange(
+        self, server: str, redirect_uri: str, code: str, verifier: str, keep: Mapping[str, str]
+    ) -> list[Grant]:
+        """Turn the code that came back into accounts, each with a session; at least one.
+
+        Raises:
+            PlatformError: the code is refused, a scope is missing, or there is no account to use.
+        """
+        ...
 
 
 class Platform(Protocol):
-    """One social network."""
+    """One social network; base.py has the defaults."""
 
     name: str
     title: str
@@ -203,12 +246,30 @@ class Platform(Protocol):
     default_base_url: str
     """The server of accounts that name none; empty where the person must name it."""
     credential_fields: Mapping[str, CredentialField]
+    option_fields: Mapping[str, OptionField]
+    replies: Replies
+    fetches_media: bool
+    """Whether the platform fetches media from Almanac's public URL, which must be https then."""
+    deletes: bool
+    """Whether a post that is out can be removed by its API."""
+    measures: bool
+    """Whether it tells how a post is received."""
     commit_deadline: timedelta
     """Total time the commit call may take; afterwards its outcome is ambiguous."""
     visibility_lag: timedelta
     """How long after a commit a look-up may still miss the post."""
     repeat_window: timedelta
     """How long after the first commit a repeat is recognised by the platform; zero: never."""
+    absence_is_proof: bool
+    """Whether a post that `reconcile` finds absent may be committed again."""
+    retries: int
+    """After the first attempt, of failures that pass."""
+    retry_base: timedelta
+    """Delay before the first retry; doubles with each further one."""
+    refresh_before: timedelta
+    """How long before their end tokens are renewed."""
+    oauth: OAuth | None
+    """How a person connects an account in a browser; None: only by `credential_fields`."""
 
     def text_of(self, content: Content) -> str:
         """Return what is shown, and counted, as the text of this content here."""
@@ -227,18 +288,46 @@ class Platform(Protocol):
         """
         ...
 
+    async def refresh(self, destination: Destination) -> Handles:
+        """Return a new session, made from the account's own; called by one worker at a time.
+
+        Raises:
+            AuthFailed: the account must be reconnected.
+        """
+        ...
+
     async def prepare(self, publication: Publication) -> None:
-        """Upload what the post needs; nothing becomes visible. Repeatable."""
+        """Upload what the post needs; nothing becomes visible. Repeatable, and goes on where it
+        was stopped: whatever it saves counts as progress."""
         ...
 
     async def check(self, publication: Publication) -> Wait | None:
         """Read whether the uploads are ready; None when they are."""
         ...
 
-    async def commit(self, publication: Publication) -> Published:
-        """Make the post visible: the one irreversible call."""
+    async def commit(self, publication: Publication) -> Published | Wait:
+        """Make the post visible: the one irreversible call.
+
+        Wait: the platform has certainly taken it and works on it; a handle that was saved says so,
+        `check` waits for the end, and the next `commit` only returns what became of it.
+        """
         ...
 
-    async def reconcile(self, publication: Publication) -> Published | Absent | Unknown:
+    async def reconcile(self, publication: Publication) -> Found:
         """Look whether an earlier commit came through."""
+        ...
+
+    async def delete(self, destination: Destination, post: Reference) -> None:
+        """Remove a post that is out; one that is gone already is no error."""
+        ...
+
+    async def metrics(self, destination: Destination, post: Reference) -> Mapping[str, int]:
+        """Return what is known of a post: views, likes, comments, shares, saves, clicks.
+
+        Only figures that the platform gave; an error is raised, never a zero returned.
+        """
+        ...
+
+    async def audience(self, destination: Destination) -> Mapping[str, int]:
+        """Return what is known of an account: followers, following, posts."""
         ...

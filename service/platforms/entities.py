@@ -72,6 +72,14 @@ def handle_mentions(text: str) -> list[Span]:
     return list(_spans(_HANDLE, text))
 
 
+_MENTION = regex.compile(r"(?<![\w@/.])@\w(?:[\w.-]*\w)?")
+
+
+def mentions(text: str) -> list[Span]:
+    """Find mentions in the widest sense, `@` and a name, as networks without servers have them."""
+    return list(_spans(_MENTION, text))
+
+
 def without_mention_servers(text: str) -> str:
     """Shorten `@user@server` to `@user`, as Mastodon counts and shows it."""
     shortened: str = _REMOTE_MENTION.sub(r"@\1", text)

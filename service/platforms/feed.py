@@ -6,27 +6,27 @@ and a commit cannot be doubled.
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 
 from service.errors import InvalidInput, Problem
+from service.platforms.base import Adapter
 from service.platforms.contract import (
     FOREVER,
     Absent,
-    Content,
     CredentialField,
-    Limits,
+    Destination,
     Profile,
     Publication,
     Published,
+    Reference,
     Unknown,
-    Wait,
 )
-from service.platforms.validation import check_credentials, problems
+from service.platforms.limits import Limits
+from service.platforms.validation import check_credentials
 
 HANDLE = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 
 
-class Feed:
+class Feed(Adapter):
     """Publishes to the page and the feeds of one handle on this installation.
 
     Args:
@@ -35,7 +35,7 @@ class Feed:
     """
 
     local = True
-    default_base_url = ""
+    deletes = True
     credential_fields: Mapping[str, CredentialField] = {
         "handle": CredentialField(
             "The account's name in its address: small letters, digits, - and _.", secret=False
@@ -44,8 +44,6 @@ class Feed:
             "The name people see; by default the handle.", required=False, secret=False
         ),
     }
-    commit_deadline = timedelta(seconds=10)
-    visibility_lag = timedelta(0)
     repeat_window = FOREVER
 
     def __init__(self, name: str, title: str, limits: Limits, *, live: bool) -> None:
@@ -53,14 +51,6 @@ class Feed:
         self.title = title
         self.limits = limits
         self.live = live
-
-    def text_of(self, content: Content) -> str:
-        """Return the text with the link below it."""
-        return content.full_text
-
-    def validate(self, content: Content, limits: Limits) -> list[Problem]:
-        """Return every problem of this content; the link is part of the text."""
-        return problems(content, self.text_of(content), limits)
 
     async def connect(self, base_url: str, credentials: Mapping[str, str]) -> Profile:
         """Check the wanted handle; `base_url` is Almanac's own public URL."""
@@ -75,13 +65,6 @@ class Feed:
         name = credentials.get("display_name", "").strip()
         return Profile(handle, name or handle, base_url.rstrip("/"), self.limits)
 
-    async def prepare(self, publication: Publication) -> None:
-        """Do nothing: the images are already here."""
-
-    async def check(self, publication: Publication) -> Wait | None:
-        """Wait for nothing."""
-        return None
-
     async def commit(self, publication: Publication) -> Published:
         """Name the entry that the delivery becomes."""
         destination, entry = publication.destination, str(publication.delivery_id)
@@ -93,6 +76,9 @@ class Feed:
     ) -> Published | Absent | Unknown:
         """Say that it is not published: what is published here is never uncertain."""
         return Absent()
+
+    async def delete(self, destination: Destination, post: Reference) -> None:
+        """Do nothing: an entry that is taken back is shown no more."""
 
 
 def feed() -> Feed:

@@ -16,7 +16,7 @@ import msgspec
 from service.kit.clock import now
 from service.kit.outbound import Answer, AnswerLost, NotSent, Outbound, OutboundRefused, Parts
 from service.kit.redaction import redact
-from service.platforms.contract import (
+from service.platforms.failures import (
     Ambiguous,
     AuthFailed,
     PlatformError,
@@ -49,6 +49,8 @@ class Step:
     """Seconds for the whole call."""
     auth_statuses: Collection[int] = (401,)
     """Statuses that mean that the credentials are refused."""
+    refused: type[AuthFailed] = AuthFailed
+    """What these raise; TokenExpired where tokens can be renewed."""
     secrets: Collection[str] = ()
     """What must not appear in an error, whoever quotes it."""
 
@@ -128,7 +130,7 @@ def failure(step: Step, answer: Answer) -> PlatformError:
     if status == 429 or (status in (408, 425) and "retry-after" in answer.headers):
         return RateLimited(text, until=wait_until(answer))
     if status in step.auth_statuses:
-        return AuthFailed(text)
+        return step.refused(text)
     if status in (408, 425):
         return Transient(text)
     if status >= 500:
@@ -159,11 +161,20 @@ def wait_until(answer: Answer) -> datetime:
     """Return when the platform may be called again: 1 s to 24 h from now, 60 s by default.
 
     Read are Retry-After (RFC 9110 §10.2.3), `retry_after` in the body (Discord, Telegram),
-    X-RateLimit-Reset (an ISO instant or seconds) and RateLimit-Reset (seconds).
+    X-RateLimit-Reset (an ISO instant or seconds), X-Rate-Limit-Reset and RateLimit-Reset (seconds).
     """
     instant = now()
     asked = next(_instants(answer, instant), instant + DEFAULT_WAIT)
     return min(max(asked, instant + timedelta(seconds=1)), instant + LONGEST_WAIT)
+
+
+REMAINING = ("x-rate-limit-remaining", "x-ratelimit-remaining", "ratelimit-remaining")
+
+
+def exhausted_until(answer: Answer) -> datetime | None:
+    """Return until when a limit is used up by the very call that was answered; None: it is not."""
+    left = next((answer.headers[name] for name in REMAINING if name in answer.headers), None)
+    return wait_until(answer) if left == "0" else None
 
 
 def _instants(answer: Answer, instant: datetime) -> Iterator[datetime]:
@@ -174,6 +185,7 @@ def _instants(answer: Answer, instant: datetime) -> Iterator[datetime]:
         fields.get("retry_after"),
         nested.get("retry_after") if isinstance(nested, dict) else None,
         answer.headers.get("x-ratelimit-reset"),
+        answer.headers.get("x-rate-limit-reset"),
         answer.headers.get("ratelimit-reset"),
     ]
     for value in asked:

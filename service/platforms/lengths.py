@@ -6,6 +6,9 @@
   part counts (Mastodon's StatusLengthValidator).
 - `weighted`: X's twitter-text, configuration 3: most Latin, Greek, Cyrillic, Hebrew and Arabic
   characters count 1, all others and every emoji sequence 2, a URL a fixed number.
+- `utf16`: code units of UTF-16, so that most emoji count 2. TikTok.
+- `threads`: code points, but an emoji counts its bytes in UTF-8
+  (https://developers.facebook.com/docs/threads/posts).
 """
 
 import unicodedata
@@ -64,6 +67,17 @@ def _weighted(text: str, url_units: int | None) -> int:
     return sum(map(_weight, graphemes(rest))) + fixed
 
 
+def _utf16(text: str, url_units: int | None) -> int:
+    rest, fixed = _without_urls(text, links(text), url_units)
+    return len(rest.encode("utf-16-le", "surrogatepass")) // 2 + fixed
+
+
+def _threads(text: str, url_units: int | None) -> int:
+    rest, fixed = _without_urls(text, links(text), url_units)
+    counts = (byte_length(c) if _EMOJI.search(c) else len(c) for c in graphemes(rest))
+    return sum(counts) + fixed
+
+
 def _weight(cluster: str) -> int:
     if _EMOJI.search(cluster):
         return 2
@@ -85,4 +99,6 @@ UNITS: dict[str, Callable[[str, int | None], int]] = {
     "graphemes": _graphemes,
     "mastodon": _mastodon,
     "weighted": _weighted,
+    "utf16": _utf16,
+    "threads": _threads,
 }

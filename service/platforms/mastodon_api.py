@@ -8,13 +8,18 @@ from typing import Any
 import msgspec
 
 from service.kit.outbound import Answer, Outbound
-from service.platforms.contract import Limits, MediaFile
-from service.platforms.http import Step, call, decode, failure, send
+from service.platforms.contract import MediaFile
+from service.platforms.failures import AuthFailed, TokenExpired
+from service.platforms.http import Step, call, decode, exhausted_until, failure, send
+from service.platforms.mastodon_instance import Instance
 from service.platforms.uploads import file_name, opened
 
 NAME = "Mastodon"
 PAGE = 40
 """The most statuses a server gives at once."""
+VIDEO_DEADLINE = 600.0
+"""Seconds for one video, 100 MB by default; the caller may give an attempt less."""
+REFUSED = (401, 403)
 
 
 class Account(msgspec.Struct):
@@ -23,48 +28,13 @@ class Account(msgspec.Struct):
     id: str
     username: str
     display_name: str = ""
-
-
-class _Statuses(msgspec.Struct):
-    max_characters: int = 500
-    max_media_attachments: int = 4
-    characters_reserved_per_url: int = 23
-
-
-class _Attachments(msgspec.Struct):
-    supported_mime_types: tuple[str, ...] = ("image/jpeg", "image/png", "image/gif", "image/webp")
-    image_size_limit: int = 10_485_760
-    description_limit: int = 1_500
-
-
-class _Configuration(msgspec.Struct):
-    statuses: _Statuses = msgspec.field(default_factory=_Statuses)
-    media_attachments: _Attachments = msgspec.field(default_factory=_Attachments)
-
-
-class Instance(msgspec.Struct):
-    """A server; the defaults are those of Mastodon's own code."""
-
-    domain: str
-    configuration: _Configuration = msgspec.field(default_factory=_Configuration)
-
-    @property
-    def limits(self) -> Limits:
-        """What one post may be on this server."""
-        statuses, media = self.configuration.statuses, self.configuration.media_attachments
-        return Limits(
-            text_units=statuses.max_characters,
-            unit="mastodon",
-            url_units=statuses.characters_reserved_per_url,
-            images=statuses.max_media_attachments,
-            image_bytes=media.image_size_limit,
-            image_types=tuple(t for t in media.supported_mime_types if t.startswith("image/")),
-            alt_text=media.description_limit,
-        )
+    followers_count: int | None = None
+    following_count: int | None = None
+    statuses_count: int | None = None
 
 
 class Media(msgspec.Struct):
-    """An uploaded image."""
+    """An uploaded image or video."""
 
     id: str
 
@@ -76,7 +46,11 @@ class Status(msgspec.Struct):
     created_at: datetime
     content: str
     url: str | None = None
+    in_reply_to_id: str | None = None
     media_attachments: tuple[Media, ...] = ()
+    replies_count: int | None = None
+    reblogs_count: int | None = None
+    favourites_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +60,8 @@ class Api:
     outbound: Outbound
     server: str
     token: str
+    renewable: bool = False
+    """Whether a refused token may be renewed, so that it counts as expired."""
 
     async def account(self) -> Account:
         """Read whose token it is."""
@@ -97,9 +73,17 @@ class Api:
         step = self._step("reading the server's limits")
         return decode(step, await self._get(step, "/api/v2/instance"), Instance)
 
-    async def upload(self, file: MediaFile) -> tuple[Media, bool]:
-        """Upload an image; the flag says whether it is ready to be attached."""
-        step = self._step("uploading an image")
+    async def upload(self, file: MediaFile, focus: str | None = None) -> tuple[Media, bool]:
+        """Upload an image or a video; the flag says whether it is ready to be attached.
+
+        Args:
+            focus: the point that previews keep in view, `x,y`.
+        """
+        if file.is_video:
+            step = self._step("uploading a video", deadline=VIDEO_DEADLINE)
+        else:
+            step = self._step("uploading an image")
+        fields = {"description": file.alt, "focus": focus}
         async with opened(step, file) as handle:
             answer = await call(
                 self.outbound,
@@ -107,14 +91,18 @@ class Api:
                 "POST",
                 f"{self.server}/api/v2/media",
                 headers=self._headers,
-                data={"description": file.alt} if file.alt else {},
+                data={name: value for name, value in fields.items() if value},
                 files={"file": (file_name(file), handle, file.content_type)},
             )
         return decode(step, answer, Media), answer.status != 202
 
     async def is_ready(self, media_id: str) -> bool | None:
-        """Tell whether an uploaded image is ready; None when the server no longer has it."""
-        step = self._step("asking for an image")
+        """Tell whether an uploaded file is ready; None when the server no longer has it.
+
+        Raises:
+            Rejected: it could not be processed.
+        """
+        step = self._step("asking for an image or a video")
         url = f"{self.server}/api/v1/media/{media_id}"
         answer = await send(self.outbound, step, "GET", url, headers=self._headers)
         if answer.status == 404:
@@ -123,20 +111,19 @@ class Api:
             raise failure(step, answer)
         return answer.status != 206
 
-    async def post(self, body: Mapping[str, Any], key: str, deadline: timedelta) -> Status:
-        """Publish a status; the same key returns the same status for an hour."""
-        step = Step(
-            NAME,
-            "posting",
-            commits=True,
-            deadline=deadline.total_seconds(),
-            auth_statuses=(401, 403),
-            secrets=(self.token,),
-        )
+    async def post(
+        self, body: Mapping[str, Any], key: str, deadline: timedelta
+    ) -> tuple[Status, datetime | None]:
+        """Publish a status; the same key returns the same status for an hour.
+
+        Returns:
+            The status, and until when the account has used up its limit, if it has.
+        """
+        step = self._step("posting", deadline=deadline.total_seconds(), commits=True)
         headers = {**self._headers, "Idempotency-Key": key}
         url = f"{self.server}/api/v1/statuses"
         answer = await call(self.outbound, step, "POST", url, headers=headers, json=body)
-        return decode(step, answer, Status)
+        return decode(step, answer, Status), exhausted_until(answer)
 
     async def statuses(self, account_id: str, before: str | None) -> list[Status]:
         """Read one page of an account's own posts, newest first, older than the id `before`."""
@@ -147,14 +134,35 @@ class Api:
         path = f"/api/v1/accounts/{account_id}/statuses"
         return decode(step, await self._get(step, path, params), list[Status])
 
+    async def status(self, status_id: str) -> Status:
+        """Read a post with its counts."""
+        step = self._step("reading the post's numbers")
+        return decode(step, await self._get(step, f"/api/v1/statuses/{status_id}"), Status)
+
+    async def delete(self, status_id: str) -> None:
+        """Remove a post; one that is gone already is no error."""
+        step = self._step("removing the post")
+        url = f"{self.server}/api/v1/statuses/{status_id}"
+        answer = await send(self.outbound, step, "DELETE", url, headers=self._headers)
+        if not answer.is_success and answer.status != 404:
+            raise failure(step, answer)
+
     async def _get(self, step: Step, path: str, params: Mapping[str, str] | None = None) -> Answer:
         url = f"{self.server}{path}"
         return await call(
             self.outbound, step, "GET", url, headers=self._headers, params=params or {}
         )
 
-    def _step(self, action: str) -> Step:
-        return Step(NAME, action, auth_statuses=(401, 403), secrets=(self.token,))
+    def _step(self, action: str, *, deadline: float = 60, commits: bool = False) -> Step:
+        return Step(
+            NAME,
+            action,
+            commits=commits,
+            deadline=deadline,
+            auth_statuses=REFUSED,
+            refused=TokenExpired if self.renewable else AuthFailed,
+            secrets=(self.token,),
+        )
 
     @property
     def _headers(self) -> dict[str, str]:

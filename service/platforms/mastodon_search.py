@@ -34,8 +34,13 @@ async def find(api: Api, account_id: str, publication: Publication) -> Published
 
 
 def _is_same(status: Status, publication: Publication) -> bool:
-    """Compare by the images' ids, which are unique, and posts without images by their text."""
-    content = publication.content
+    """Compare what it answers, then the media's ids, which are unique, or else the text.
+
+    The text alone would take the parts of a thread that say the same for one another.
+    """
+    content, answered = publication.content, publication.reply_to
+    if status.in_reply_to_id != (answered.remote_id if answered else None):
+        return False
     attached = {media.id for media in status.media_attachments}
     if attached or content.media:
         return attached == {publication.handles.get(f"media:{file.id}") for file in content.media}

@@ -1,7 +1,7 @@
 """Networks without a live adapter yet: their limits as data, their posts on Almanac's own pages."""
 
-from service.platforms.contract import Limits
 from service.platforms.feed import Feed
+from service.platforms.limits import Limits
 
 
 def x() -> Feed:

@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 import httpx
 
 from service.errors import InvalidInput, Problem
 from service.kit.urls import url_problem
-from service.platforms.contract import Content, CredentialField, Limits, MediaFile
+from service.platforms.contract import Content, CredentialField
+from service.platforms.entities import hashtags, mentions
 from service.platforms.lengths import byte_length, graphemes, length
+from service.platforms.limits import Limits, OptionField, Replies
+from service.platforms.media_validation import media_problems, too_long
+from service.platforms.options import option_problems
 
 LOOK_BACK = 100
 """How many shorter texts are tried where the count does not only grow with the text."""
@@ -20,21 +24,49 @@ _UNIT_NAMES = {
     "graphemes": "characters",
     "mastodon": "characters as Mastodon counts them",
     "weighted": "characters as X counts them",
+    "utf16": "characters as TikTok counts them",
+    "threads": "characters as Threads counts them",
 }
 
 
-def problems(content: Content, text: str, limits: Limits) -> list[Problem]:
+def problems(
+    content: Content,
+    text: str,
+    limits: Limits,
+    *,
+    options: Mapping[str, OptionField] | None = None,
+    replies: Replies = Replies.NONE,
+) -> list[Problem]:
     """Return every problem of a post.
 
     Args:
         content: the post.
         text: what the platform will show as its text, where that is not `content.text`.
         limits: of the account.
+        options: what the platform lets an author choose.
+        replies: what may follow a post there.
     """
+    if content.kind == "thread" and replies != Replies.THREADS:
+        return [Problem("thread", "There are no threads here.", "no_threads")]
+    if content.kind == "comment":
+        if replies == Replies.NONE:
+            return [Problem("thread", "There are no comments here.", "no_comments")]
+        limits = _of_comments(limits)
     return [
         *_text_problems(content, text, limits),
-        *_media_problems(content.media, limits),
+        *media_problems(content.media, limits),
+        *option_problems(content.options, options or {}, complete=content.kind == "post"),
     ]
+
+
+def _of_comments(limits: Limits) -> Limits:
+    return replace(
+        limits,
+        text_units=limits.comment_units or limits.text_units,
+        images=limits.comment_images,
+        videos=0,
+        media_required=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,36 +139,15 @@ def _text_problems(content: Content, text: str, limits: Limits) -> Iterator[Prob
         yield Problem("text", "The text holds half of a surrogate pair.", "text_encoding")
     for used in usage(text, limits):
         if used.over > 0:
-            yield _too_long("text", used.count, used.most, used.unit)
+            yield too_long("text", used.count, used.most, used.unit)
+    yield from _counted("hashtags", len(hashtags(text)), limits.hashtags)
+    yield from _counted("mentions", len(mentions(text)), limits.mentions)
 
 
-def _too_long(field: str, count: int, most: int, unit: str) -> Problem:
-    message = f"Too long by {count - most:,}: {count:,} {unit}, at most {most:,} are allowed."
-    return Problem(field, message, "too_long")
-
-
-def _media_problems(media: tuple[MediaFile, ...], limits: Limits) -> Iterator[Problem]:
-    if limits.media_required and not media:
-        yield Problem("media", "At least one image is needed here.", "media_required")
-    if media and limits.images == 0:
-        yield Problem("media", "Images cannot be sent here: remove them.", "too_many_images")
-    elif len(media) > limits.images:
-        message = f"{len(media)} images; at most {limits.images} are allowed."
-        yield Problem("media", message, "too_many_images")
-    for index, file in enumerate(media):
-        yield from _image_problems(f"media[{index}]", file, limits)
-
-
-def _image_problems(field: str, file: MediaFile, limits: Limits) -> Iterator[Problem]:
-    if file.content_type not in limits.image_types:
-        allowed = ", ".join(limits.image_types)
-        message = f"{file.content_type} is not taken here; allowed: {allowed}."
-        yield Problem(field, message, "image_type")
-    if file.size > limits.image_bytes:
-        message = f"{file.size:,} bytes; at most {limits.image_bytes:,} are allowed."
-        yield Problem(field, message, "image_too_large")
-    if len(file.alt) > limits.alt_text:
-        yield _too_long(f"{field}.alt", len(file.alt), limits.alt_text, "characters")
+def _counted(what: str, count: int, most: int | None) -> Iterator[Problem]:
+    if most is not None and count > most:
+        message = f"{count} {what}; at most {most} are allowed."
+        yield Problem("text", message, f"too_many_{what}")
 
 
 def check_credentials(

@@ -14,19 +14,17 @@ from service.errors import InvalidInput, Problem
 from service.kit.outbound import Outbound
 from service.kit.standard_webhooks import signing_key, webhook_headers
 from service.kit.urls import url_problem
+from service.platforms.base import Adapter
 from service.platforms.contract import (
     Absent,
-    Content,
     CredentialField,
-    Limits,
     Profile,
     Publication,
     Published,
     Unknown,
-    Wait,
 )
 from service.platforms.http import Step, call
-from service.platforms.validation import check_credentials, problems, server_root
+from service.platforms.validation import check_credentials, server_root
 from service.platforms.webhook_kinds import (
     KINDS,
     Generic,
@@ -36,15 +34,12 @@ from service.platforms.webhook_kinds import (
 )
 
 
-class Webhook:
+class Webhook(Adapter):
     """Publishes by one POST."""
 
     name = "webhook"
     title = "Webhook"
     limits = Generic.limits
-    live = True
-    local = False
-    default_base_url = ""
     credential_fields: Mapping[str, CredentialField] = {
         "url": CredentialField("The URL that takes the posts.", required=False),
         "kind": CredentialField(
@@ -62,20 +57,9 @@ class Webhook:
             "For Telegram: the chat's number or @name.", required=False, secret=False
         ),
     }
-    commit_deadline = timedelta(seconds=10)
-    visibility_lag = timedelta(0)
-    repeat_window = timedelta(0)
 
     def __init__(self, outbound: Outbound) -> None:
         self._outbound = outbound
-
-    def text_of(self, content: Content) -> str:
-        """Return the text with the link below it."""
-        return content.full_text
-
-    def validate(self, content: Content, limits: Limits) -> list[Problem]:
-        """Return every problem of this content; the link is part of the text."""
-        return problems(content, self.text_of(content), limits)
 
     async def connect(self, base_url: str, credentials: Mapping[str, str]) -> Profile:
         """Ask Discord and Telegram who it is; of other URLs check only that they may be called."""
@@ -94,13 +78,6 @@ class Webhook:
             limits=kind.limits,
             session=receiver.session,
         )
-
-    async def prepare(self, publication: Publication) -> None:
-        """Do nothing: images are not uploaded."""
-
-    async def check(self, publication: Publication) -> Wait | None:
-        """Wait for nothing."""
-        return None
 
     async def commit(self, publication: Publication) -> Published:
         """Send the one POST; any 2xx is success, whatever its body."""

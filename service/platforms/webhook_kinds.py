@@ -11,8 +11,9 @@ import msgspec
 
 from service.kit.clock import now
 from service.kit.outbound import Outbound
-from service.platforms.contract import Destination, Handles, Limits, Publication, Published
+from service.platforms.contract import Destination, Handles, Publication, Published
 from service.platforms.http import Step, call, check, decode
+from service.platforms.limits import Limits
 
 TELEGRAM_SERVER = "https://api.telegram.org"
 NO_IMAGES: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from service.db.session import UnitOfWork
 from service.errors import Conflict, Forbidden, InvalidInput, NotFound, Problem
 from service.kit.clock import now
 from service.kit.ids import uuid7
-from service.posts import account_queries, composing, jobs, moving, queries, rules
+from service.posts import account_queries, composing, following, jobs, moving, queries, rules
 from service.posts.changing import change as change  # a use case in a file of its own
 from service.posts.desk import Desk as Desk  # what its callers give it
 from service.posts.models import (
@@ -21,6 +21,7 @@ from service.posts.models import (
     Batch,
     Delivery,
     DeliveryState,
+    Hold,
     Post,
 )
 from service.posts.schemas import BatchIn, PostIn, RetryIn
@@ -47,12 +48,19 @@ async def schedule(desk: Desk, body: PostIn) -> Post:
         content_ref=None if body.content_id is None else str(body.content_id),
         created_at=moment,
         revision=1,
+        thread=composed.thread,
+        late=body.late,
     )
     waits = not (body.draft or desk.may_schedule) and bool(composed.targets)
     post.submitted_at = moment if waits else None
     state = DeliveryState.DRAFT if body.draft or waits else DeliveryState.SCHEDULED
     due_at = max(composed.publish_at or moment, moment)
     post.deliveries = [moving.new_delivery(post, t, due_at, state) for t in composed.targets]
+    post.follow_ups = [
+        follow_up
+        for main, target in zip(post.deliveries, composed.targets, strict=True)
+        for follow_up in following.plan(post, main, target.thread)
+    ]
     post.drafted = moving.is_draft(post)
     desk.session.add(post)
     await desk.session.flush()
@@ -67,9 +75,10 @@ async def cancel(desk: Desk, post_id: UUID) -> Post:
         Conflict: none could be cancelled; says why.
     """
     post = await moving.found(desk, post_id)
-    stoppable = [d for d in post.deliveries if _stoppable(d)]
+    everything = [*post.deliveries, *post.follow_ups]
+    stoppable = [d for d in everything if _stoppable(d)]
     if not stoppable:
-        states = ", ".join(f"{d.platform} is {d.state}" for d in post.deliveries) or "a draft"
+        states = ", ".join(f"{d.platform} is {d.state}" for d in everything) or "a draft"
         raise Conflict(f"Nothing is left to cancel: {states}")
     for delivery in stoppable:
         moving.put(delivery, DeliveryState.CANCELLED, error=None)
@@ -92,10 +101,11 @@ async def cancel_publish_job(desk: Desk, job_id: str) -> None:
         NotFound: the caller has no such delivery.
         Conflict: it is out, may be out, or has ended; or the job is of an older version.
     """
-    delivery, current = await _delivery_of(desk, job_id)
+    post, delivery, current = await _delivery_of(desk, job_id)
     if not current or not _stoppable(delivery):
         raise Conflict(f"The job cannot be cancelled: its delivery is {delivery.state}")
     moving.put(delivery, DeliveryState.CANCELLED, error=None)
+    following.adapt(post)
     await desk.session.flush()
 
 
@@ -106,7 +116,7 @@ async def replay_publish_job(desk: Desk, job_id: str) -> None:
         NotFound: the caller has no such delivery.
         Conflict: it is out, may be out or was cancelled; or the job is of an older version.
     """
-    delivery, current = await _delivery_of(desk, job_id)
+    _, delivery, current = await _delivery_of(desk, job_id)
     if current and delivery.state in (DeliveryState.FAILED, DeliveryState.HELD):
         _try_again(delivery)
     elif current and delivery.state in DUE_STATES and delivery.commit_started_at is None:
@@ -117,17 +127,20 @@ async def replay_publish_job(desk: Desk, job_id: str) -> None:
     moving.wake(desk, [delivery])
 
 
-async def _delivery_of(desk: Desk, job_id: str) -> tuple[Delivery, bool]:
-    """Return the delivery of a job, locked, and whether the job is of its present version."""
+async def _delivery_of(desk: Desk, job_id: str) -> tuple[Post, Delivery, bool]:
+    """Return a job's delivery and its post, locked, and whether the job is of its version."""
     job = await publish_job(desk.session, desk.caller, job_id)
     if job is None:
         raise NotFound("There is no such job")
     post = await moving.found(desk, job.delivery.post_id)
-    delivery = next(d for d in post.deliveries if d.id == job.delivery.id)
-    return delivery, delivery.version == job.version
+    everything = [*post.deliveries, *post.follow_ups]
+    delivery = next(d for d in everything if d.id == job.delivery.id)
+    return post, delivery, delivery.version == job.version
 
 
 def _try_again(delivery: Delivery) -> None:
+    if delivery.hold == Hold.LATE:
+        delivery.due_at = now()  # it has been given this time instead
     moving.put(
         delivery,
         DeliveryState.SCHEDULED,
@@ -146,14 +159,15 @@ async def retry(desk: Desk, post_id: UUID, body: RetryIn) -> Post:
         Conflict: nothing failed, or an outcome is unknown and the request does not say what to do.
     """
     post = await moving.found(desk, post_id)
-    unconfirmed = [d for d in post.deliveries if d.state == DeliveryState.UNCONFIRMED]
+    everything = [*post.deliveries, *post.follow_ups]
+    unconfirmed = [d for d in everything if d.state == DeliveryState.UNCONFIRMED]
     if unconfirmed and body.unconfirmed is None:
         names = ", ".join(d.platform for d in unconfirmed)
         raise Conflict(
             f"Nobody knows whether {names} took the post. Look there, then send "
             '{"unconfirmed": "post_again"} or {"unconfirmed": "mark_published"}'
         )
-    failed = [d for d in post.deliveries if d.state in (DeliveryState.FAILED, DeliveryState.HELD)]
+    failed = [d for d in everything if d.state in (DeliveryState.FAILED, DeliveryState.HELD)]
     if not (failed or unconfirmed):
         raise Conflict("No delivery of this post has failed")
     if body.unconfirmed == "mark_published":
@@ -164,6 +178,7 @@ async def retry(desk: Desk, post_id: UUID, body: RetryIn) -> Post:
         failed += unconfirmed
     for delivery in failed:
         _try_again(delivery)
+    failed += following.adapt(post)
     await desk.session.flush()
     moving.wake(desk, failed)
     return post

@@ -10,7 +10,7 @@ from uuid import UUID
 from service.errors import Conflict, Forbidden, InvalidInput, Problem
 from service.kit.clock import now
 from service.notifications import actions as notifications
-from service.posts import changing, composing, moving, rules
+from service.posts import changing, composing, following, moving, rules
 from service.posts.desk import Desk
 from service.posts.models import UNSCHEDULED, Delivery, DeliveryState, Post
 from service.posts.schemas import ApproveIn, ReturnIn, ScheduleIn
@@ -51,6 +51,7 @@ async def approve(desk: Desk, post_id: UUID, body: ApproveIn) -> Post:
     await _check_ready(desk, post)
     for delivery in _written(post):
         moving.put(delivery, DeliveryState.APPROVED)
+    following.adapt(post)
     await desk.session.flush()
     return post
 
@@ -104,7 +105,7 @@ async def discard(desk: Desk, post_id: UUID) -> None:
     post = await _draft(desk, post_id)
     if any(d.attempts or d.state not in UNSCHEDULED for d in post.deliveries):
         raise Conflict("The post was scheduled before: cancel it instead")
-    for delivery in post.deliveries:
+    for delivery in [*post.follow_ups, *post.deliveries]:
         await desk.session.delete(delivery)
     await desk.session.flush()
     await desk.session.delete(post)
@@ -139,6 +140,7 @@ async def _release(desk: Desk, post: Post) -> Post:
     deliveries = _written(post)
     for delivery in deliveries:
         moving.put(delivery, DeliveryState.SCHEDULED, due_at=due_at, next_run_at=due_at)
+    following.adapt(post)
     post.drafted = False
     post.submitted_at = post.review_note = None
     await desk.session.flush()
@@ -153,8 +155,12 @@ async def _check_ready(desk: Desk, post: Post) -> None:
         problems.append(Problem("accounts", "is empty: choose at least one", "missing"))
     ids = [delivery.account_id for delivery in deliveries]
     accounts = await composing.choose_accounts(desk, ids, (), problems)
-    texts = {delivery.account_id: delivery.text for delivery in deliveries}
-    targets = [composing.Target(account, texts[account.id]) for account in accounts]
+    written = {delivery.account_id: delivery for delivery in deliveries}
+    threads = following.threads(post)
+    targets = [
+        composing.Target(a, d.text, d.media, d.options, threads[a.id])
+        for a, d in ((account, written[account.id]) for account in accounts)
+    ]
     problems += composing.content_problems(desk.platforms, targets, post)
     if post.publish_at is not None and _has_passed(post.publish_at):
         message = f"{post.publish_at:%Y-%m-%d %H:%M} UTC has passed: give it another time, or none"

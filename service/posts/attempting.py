@@ -15,26 +15,25 @@ from sqlalchemy import Row
 from service.errors import AlmanacError
 from service.kit.clock import now
 from service.kit.redaction import redact
-from service.platforms.contract import (
-    Absent,
+from service.platforms.contract import Absent, Platform, Publication, Published, Refused, Wait
+from service.platforms.failures import (
     Ambiguous,
     AuthFailed,
-    Platform,
     PlatformError,
-    Publication,
-    Published,
     RateLimited,
     Rejected,
+    TokenExpired,
     Transient,
-    Wait,
 )
 from service.posts import rules
-from service.posts.models import DeliveryState
+from service.posts.models import DeliveryState, Hold
 
-PREPARE_BUDGET = timedelta(seconds=15)
-"""Uploads of one attempt; with the longest commit deadline it fits into the job's hard limit."""
+PREPARE_BUDGET = timedelta(seconds=30)
+"""What comes before the commit of one attempt."""
+VIDEO_BUDGET = timedelta(minutes=4)
+"""The same with a video; longer uploads go on in the next run. Both fit into the job's limit."""
 WAIT_BUDGET = timedelta(hours=1)
-"""How long after its due time a post may wait for its media before that counts as a failure."""
+"""How long a post may wait for its media, once it was begun, before that counts as a failure."""
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +56,9 @@ class Outcome:
     published: Published | None = None
     counts: bool = True
     uncertain: bool = False
+    hold: Hold | None = None
+    limited: RateLimited | None = None
+    """What nothing else of the account, or of all accounts there, shall run into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +75,41 @@ class Stamp(Protocol):
     async def __call__(self, deadline: timedelta) -> datetime: ...
 
 
+class Renew(Protocol):
+    """Gives the publication's destination a session with tokens that are good.
+
+    Wait: another worker is at it. Raises AuthFailed when the account must be reconnected.
+    """
+
+    async def __call__(self, *, refused: bool) -> Wait | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker may do while the delivery is its own."""
+
+    stamp: Stamp
+    renew: Renew
+
+
 async def attempt(
     platform: Platform,
     publication: Publication,
     claimed: Row[Any],
-    stamp: Stamp,
+    claim: Claim,
     policy: RetryPolicy,
 ) -> Outcome:
     """Bring one claimed delivery as far as it gets now; every platform error becomes an outcome."""
     try:
-        if claimed.commit_started_at is not None:
-            settled = await _settle(platform, publication, claimed)
-            if settled is not None:
-                return settled
-        async with asyncio.timeout(PREPARE_BUDGET.total_seconds()):
-            await platform.prepare(publication)
-            wait = await platform.check(publication)
-        if wait is not None:
+        if wait := await claim.renew(refused=False):
             return _waiting(wait, claimed)
-        return await _commit(platform, publication, stamp)
-    except TimeoutError:
-        seconds = PREPARE_BUDGET.total_seconds()
-        return _failed(Transient(f"Uploading took longer than {seconds:g} s"), claimed, policy)
+        try:
+            return await _advance(platform, publication, claimed, claim.stamp)
+        except TokenExpired:
+            # The refused call has done nothing, and what was done before it is in the handles.
+            if wait := await claim.renew(refused=True):
+                return _waiting(wait, claimed)
+            return await _advance(platform, publication, claimed, claim.stamp)
     except Ambiguous as error:
         if not _repeatable(platform, publication):
             return _looked_up_later(platform, error)
@@ -108,7 +123,46 @@ async def attempt(
         return _failed(Transient(_unexpected(error)), claimed, policy)
 
 
-async def _commit(platform: Platform, publication: Publication, stamp: Stamp) -> Outcome:
+async def _advance(
+    platform: Platform, publication: Publication, claimed: Row[Any], stamp: Stamp
+) -> Outcome:
+    if claimed.commit_started_at is not None:
+        settled = await _settle(platform, publication, claimed)
+        if settled is not None:
+            return settled
+    _check(platform, publication)
+    if wait := await _prepare(platform, publication):
+        return _waiting(wait, claimed)
+    return await _commit(platform, publication, claimed, stamp)
+
+
+def _check(platform: Platform, publication: Publication) -> None:
+    """Refuse what no longer fits; it did when it was scheduled, but limits and accounts change."""
+    if publication.reply_to is not None and not publication.reply_to.remote_id:
+        raise Rejected("Nobody knows the address of the post that this answers")
+    if problems := platform.validate(publication.content, publication.destination.limits):
+        found = "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
+        raise Rejected(f"{platform.title} does not take this any more: {found}")
+
+
+async def _prepare(platform: Platform, publication: Publication) -> Wait | None:
+    """Upload what is missing; what takes longer than one run goes on in the next."""
+    moves = any(file.is_video for file in publication.content.media)
+    budget = (VIDEO_BUDGET if moves else PREPARE_BUDGET).total_seconds()
+    before = dict(publication.handles)
+    try:
+        async with asyncio.timeout(budget):
+            await platform.prepare(publication)
+            return await platform.check(publication)
+    except TimeoutError:
+        if publication.handles != before:
+            return Wait(0, "The upload goes on")
+        raise Transient(f"Uploading took longer than {budget:g} s") from None
+
+
+async def _commit(
+    platform: Platform, publication: Publication, claimed: Row[Any], stamp: Stamp
+) -> Outcome:
     publication.committed_since = await stamp(platform.commit_deadline)
     try:
         async with asyncio.timeout(platform.commit_deadline.total_seconds()):
@@ -121,7 +175,18 @@ async def _commit(platform: Platform, publication: Publication, stamp: Stamp) ->
     except Exception as error:  # whatever went wrong here, the post may be out
         log.exception("unexpected error at the commit")
         raise Ambiguous(_unexpected(error)) from error
-    return Outcome(DeliveryState.PUBLISHED, published=published)
+    if isinstance(published, Wait):
+        publication.committed_since = None
+        return _waiting(published, claimed, uncertain=False)
+    return _published(platform, published)
+
+
+def _published(platform: Platform, published: Published) -> Outcome:
+    limited = None
+    if published.pause_until is not None:
+        text = f"{platform.title}: the account's limit is used up"
+        limited = RateLimited(text, until=published.pause_until)
+    return Outcome(DeliveryState.PUBLISHED, published=published, limited=limited)
 
 
 def _unexpected(error: Exception) -> str:
@@ -150,11 +215,16 @@ async def _settle(
             uncertain=True,
         )
     found = await platform.reconcile(publication)
-    if isinstance(found, Published):
-        return Outcome(DeliveryState.PUBLISHED, published=found)
-    if isinstance(found, Absent) and platform.repeat_window > timedelta(0):
-        publication.committed_since = None
-        return None
+    match found:
+        case Published():
+            return _published(platform, found)
+        case Refused():
+            return Outcome(DeliveryState.FAILED, error=found.reason)
+        case Wait():
+            return _waiting(found, claimed)
+        case Absent() if platform.absence_is_proof or platform.repeat_window > timedelta(0):
+            publication.committed_since = None
+            return None
     reason = "it cannot be seen there" if isinstance(found, Absent) else found.reason
     return Outcome(
         DeliveryState.UNCONFIRMED,
@@ -163,15 +233,17 @@ async def _settle(
     )
 
 
-def _waiting(wait: Wait, claimed: Row[Any]) -> Outcome:
-    if claimed.claimed_at - claimed.due_at > WAIT_BUDGET:
-        raise Transient(f"Not ready an hour after the due time: {wait.reason}")
+def _waiting(wait: Wait, claimed: Row[Any], *, uncertain: bool | None = None) -> Outcome:
+    if claimed.claimed_at - claimed.began_at > WAIT_BUDGET:
+        raise Transient(f"Not ready after an hour: {wait.reason}")
+    if uncertain is None:
+        uncertain = claimed.commit_started_at is not None
     return Outcome(
         DeliveryState.WAITING,
         delay=timedelta(seconds=wait.seconds),
         error=wait.reason,
         counts=False,
-        uncertain=claimed.commit_started_at is not None,
+        uncertain=uncertain,
     )
 
 
@@ -192,9 +264,17 @@ def _failed(error: PlatformError, claimed: Row[Any], policy: RetryPolicy) -> Out
     match error:
         case RateLimited():
             delay = max(error.until - now(), timedelta(seconds=1))
-            return Outcome(DeliveryState.WAITING, delay, message, counts=False, uncertain=uncertain)
+            return Outcome(
+                DeliveryState.WAITING,
+                delay,
+                message,
+                counts=False,
+                uncertain=uncertain,
+                limited=error,
+            )
         case AuthFailed():
-            return Outcome(DeliveryState.HELD, error=message, uncertain=uncertain)
+            state, hold = DeliveryState.HELD, Hold.ACCOUNT
+            return Outcome(state, error=message, uncertain=uncertain, hold=hold)
         case Rejected():
             return Outcome(given_up, error=message, uncertain=uncertain)
     backoff = rules.retry_delay(claimed.attempts + 1, policy.retries, policy.base)

@@ -170,7 +170,7 @@ async def deliveries(session: AsyncSession, post_ids: Collection[UUID]) -> Rows:
             func.left(row.error, 500).label("error"),
             row.commit_started_at.is_not(None).label("committing"),
         )
-        .where(row.post_id == func.any(_array(post_ids)))
+        .where(row.post_id == func.any(_array(post_ids)), row.position == 0)
         .order_by(row.id)
     )
     return (await session.execute(statement)).all()

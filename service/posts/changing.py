@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from service.accounts.queries import Account
 from service.errors import Conflict, InvalidInput, Problem
 from service.kit.clock import now
-from service.posts import composing, moving, rules
-from service.posts.composing import Target
+from service.posts import composing, following, moving, rules
+from service.posts.composing import Part, Target
 from service.posts.desk import Desk
-from service.posts.models import IDLE_STATES, UNSCHEDULED, Delivery, DeliveryState, Post
+from service.posts.models import IDLE_STATES, UNSCHEDULED, Delivery, DeliveryState, Hold, Post
 from service.posts.schemas import PostChange
 
 
@@ -36,6 +37,7 @@ async def change(desk: Desk, post_id: UUID, body: PostChange) -> Post:
     elif draft and "publish_at" in body.model_fields_set:
         post.publish_at = None
     await _readdress(desk, post, targets, due_at)
+    await following.replan(desk.session, post, targets)
     if not desk.may_schedule:
         _take_approval_back(post)
     moving.changed(post)
@@ -77,6 +79,10 @@ async def _edit(desk: Desk, post: Post, body: PostChange, *, draft: bool) -> Seq
         post.link = body.link
     if body.media is not None:
         post.media = await composing.choose_media(desk, body.media, problems)
+    if body.thread is not None:
+        post.thread = await composing.choose_parts(desk, body.thread, problems)
+    if "late" in body.model_fields_set:
+        post.late = body.late
     targets = await _targets(desk, post, body, problems)
     problems += composing.link_problems(post.link)
     if draft:
@@ -94,12 +100,29 @@ async def _edit(desk: Desk, post: Post, body: PostChange, *, draft: bool) -> Seq
 async def _targets(
     desk: Desk, post: Post, body: PostChange, problems: list[Problem]
 ) -> Sequence[Target]:
-    texts = {d.account_id: d.text for d in _open(post)}
-    ids = list(texts) if body.accounts is None else body.accounts
+    present = {d.account_id: d for d in _open(post)}
+    ids = list(present) if body.accounts is None else body.accounts
     accounts = await composing.choose_accounts(desk, ids, (), problems)
     if body.overrides is not None:
-        return composing.choose_targets(body.overrides, accounts, problems)
-    return [Target(account, texts.get(account.id)) for account in accounts]
+        plain = [Target(account, thread=post.thread) for account in accounts]
+        return await composing.choose_targets(desk, body.overrides, plain, problems)
+    planned = following.threads(post)
+    return [
+        _as_it_is(account, present.get(account.id), planned.get(account.id), post.thread)
+        if body.thread is None
+        else _as_it_is(account, present.get(account.id), None, post.thread)
+        for account in accounts
+    ]
+
+
+def _as_it_is(
+    account: Account, delivery: Delivery | None, planned: list[Part] | None, thread: list[Part]
+) -> Target:
+    """Return a target with what differs for it already."""
+    follow = thread if planned is None else planned
+    if delivery is None:
+        return Target(account, thread=follow)
+    return Target(account, delivery.text, delivery.media, delivery.options, follow)
 
 
 async def _readdress(
@@ -120,16 +143,18 @@ async def _readdress(
             continue
         delivery = present[account_id]
         if delivery.state == DeliveryState.CANCELLED:
-            moving.put(delivery, state, text=target.text, attempts=0, due_at=when, next_run_at=when)
+            moving.put(delivery, state, attempts=0, due_at=when, next_run_at=when)
         else:
             moved = when if delivery.state in UNSCHEDULED else due_at
+            late = delivery.hold == Hold.LATE and moved is not None
             moving.put(
                 delivery,
-                DeliveryState(delivery.state),
-                text=target.text,
+                DeliveryState.SCHEDULED if late else DeliveryState(delivery.state),
                 due_at=moved or delivery.due_at,
                 next_run_at=moved or delivery.next_run_at,
             )
+        delivery.text, delivery.media = target.text, target.media
+        delivery.options = dict(target.options)
 
 
 async def _drop(desk: Desk, post: Post, delivery: Delivery) -> None:

@@ -1,5 +1,6 @@
 """From a request to checked content: accounts, media, limits. Every problem in one answer."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +16,15 @@ from service.accounts.queries import Account
 from service.errors import InvalidInput, Problem
 from service.kit.urls import url_problem
 from service.media import queries as media
-from service.platforms.contract import Content, Limits, MediaFile, Platform
+from service.platforms.contract import Content, MediaFile, Platform
+from service.platforms.limits import Limits
 from service.platforms.registry import ALIASES
 from service.posts import rules
 from service.posts.desk import Desk
-from service.posts.schemas import MediaRef, Override, PostIn
+from service.posts.schemas import FollowUp, MediaRef, Override, PostIn
+
+Part = Mapping[str, Any]
+"""`{kind, text, media, delay}` of a follow-up, as a post keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,10 @@ class Target:
 
     account: Account
     text: str | None = None
+    media: list[dict[str, Any]] | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    thread: Sequence[Part] = ()
+    """What follows it there."""
 
 
 @dataclass(slots=True)
@@ -40,6 +49,7 @@ class Composition:
     targets: list[Target]
     publish_at: datetime | None
     zone: str
+    thread: list[Part] = dataclasses.field(default_factory=list)
 
 
 async def compose(desk: Desk, body: PostIn, now: datetime) -> Composition:
@@ -53,9 +63,12 @@ async def compose(desk: Desk, body: PostIn, now: datetime) -> Composition:
     text = rules.with_hashtags(body.text, body.hashtags)
     problems += link_problems(body.link)
     found = await choose_media(desk, body.media, problems)
+    thread = await choose_parts(desk, body.thread, problems)
     chosen = await choose_accounts(desk, body.accounts, body.platforms, problems)
-    targets = choose_targets(body.overrides, chosen, problems, body.hashtags)
-    composed = Composition(text, body.link, found, targets, publish_at, zone)
+    targets = await choose_targets(
+        desk, body.overrides, [Target(a, thread=thread) for a in chosen], problems, body.hashtags
+    )
+    composed = Composition(text, body.link, found, targets, publish_at, zone, thread)
     if not body.draft:
         problems += content_problems(desk.platforms, targets, composed)
     if not (text or body.link or found):
@@ -80,10 +93,27 @@ def _when(body: PostIn, now: datetime, problems: list[Problem]) -> tuple[str, da
     return name, instant
 
 
+async def choose_parts(
+    desk: Desk, parts: Sequence[FollowUp], problems: list[Problem], field: str = "thread"
+) -> list[Part]:
+    """Return what is to follow a post, as a post keeps it."""
+    return [
+        {
+            "kind": part.kind,
+            "text": part.text,
+            "media": await choose_media(desk, part.media, problems, f"{field}[{index}].media"),
+            "delay": part.delay,
+        }
+        for index, part in enumerate(parts)
+    ]
+
+
 async def choose_media(
-    desk: Desk, refs: Sequence[MediaRef], problems: list[Problem]
+    desk: Desk, refs: Sequence[MediaRef], problems: list[Problem], field: str = "media"
 ) -> list[dict[str, Any]]:
-    """Return the images a request names, as a post keeps them."""
+    """Return the media a request names, as a post keeps them."""
+    if not refs:
+        return []
     rows = {
         row.id: row
         for row in await media.media_by_id(desk.session, desk.caller, [r.id for r in refs])
@@ -92,7 +122,7 @@ async def choose_media(
     for index, ref in enumerate(refs):
         row = rows.get(ref.id)
         if row is None:
-            problems.append(Problem(f"media[{index}].id", f"{ref.id} is not among your uploads"))
+            problems.append(Problem(f"{field}[{index}].id", f"{ref.id} is not among your uploads"))
             continue
         found.append(
             {
@@ -138,26 +168,48 @@ def _why_not_one(name: str, platforms: Mapping[str, Platform], count: int) -> st
     return f"you have {count} accounts on '{name}'; name one in 'accounts'"
 
 
-def choose_targets(
+async def choose_targets(
+    desk: Desk,
     wanted: Mapping[str, Override],
-    chosen: Sequence[Account],
+    targets: Sequence[Target],
     problems: list[Problem],
     hashtags: Sequence[str] = (),
 ) -> list[Target]:
-    """Return the accounts, each with the text that is wanted for it or for its platform."""
+    """Return the targets, each with what is wanted otherwise for it or for its platform."""
     overrides = {ALIASES.get(name, name): override for name, override in wanted.items()}
-    known = {str(account.id) for account in chosen} | {account.platform for account in chosen}
+    accounts = [target.account for target in targets]
+    known = {str(account.id) for account in accounts} | {a.platform for a in accounts}
     problems += [
         Problem(f"overrides.{name}", "names no account or platform of this post")
         for name in overrides
         if name not in known
     ]
-    targets = []
-    for account in chosen:
-        override = overrides.get(str(account.id)) or overrides.get(account.platform)
-        text = rules.with_hashtags(override.text, hashtags) if override else None
-        targets.append(Target(account, text))
-    return targets
+    made = []
+    for target in targets:
+        for name in (str(target.account.id), target.account.platform):
+            if override := overrides.get(name):
+                made.append(await _differing(desk, target, override, problems, name, hashtags))
+                break
+        else:
+            made.append(target)
+    return made
+
+
+async def _differing(  # noqa: PLR0913, PLR0917 - what, for whom, and what to call it in a problem
+    desk: Desk,
+    target: Target,
+    override: Override,
+    problems: list[Problem],
+    name: str,
+    hashtags: Sequence[str],
+) -> Target:
+    place, media, thread = f"overrides.{name}", target.media, target.thread
+    if override.media is not None:
+        media = await choose_media(desk, override.media, problems, f"{place}.media")
+    if override.thread is not None:
+        thread = await choose_parts(desk, override.thread, problems, f"{place}.thread")
+    text = None if override.text is None else rules.with_hashtags(override.text, hashtags)
+    return Target(target.account, text, media, override.options, thread)
 
 
 def link_problems(link: str | None) -> list[Problem]:
@@ -180,21 +232,33 @@ def content_problems(
     """Return what keeps this content from any of these accounts, each named."""
     problems = []
     for target in targets:
-        account = target.account
+        account, limits = target.account, limits_of(target.account)
+        platform = platforms[account.platform]
         label = f"{account.platform} account {account.handle}"
-        problems += [
-            Problem(problem.field, f"{label}: {problem.message}", problem.code)
-            for problem in platforms[account.platform].validate(
-                content_for(target, body), limits_of(account)
-            )
-        ]
+        found = [*platform.validate(content_for(target, body), limits)]
+        for index, part in enumerate(target.thread):
+            found += [
+                Problem(f"thread[{index}].{problem.field}", problem.message, problem.code)
+                for problem in platform.validate(part_content(part), limits)
+            ]
+        problems += [Problem(p.field, f"{label}: {p.message}", p.code) for p in found]
     return problems
 
 
 def content_for(target: Target, body: Body) -> Content:
     """Return what an account would get."""
-    files = tuple(media_file(row, Path()) for row in body.media)
-    return Content(body.text if target.text is None else target.text, body.link, files)
+    media = body.media if target.media is None else target.media
+    text = body.text if target.text is None else target.text
+    return Content(text, body.link, _files(media), target.options)
+
+
+def part_content(part: Part) -> Content:
+    """Return what an account would get of a follow-up."""
+    return Content(part["text"], media=_files(part["media"]), kind=part["kind"])
+
+
+def _files(media: Sequence[Mapping[str, Any]]) -> tuple[MediaFile, ...]:
+    return tuple(media_file(row, Path()) for row in media)
 
 
 def limits_of(account: Account) -> Limits:

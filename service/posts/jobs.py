@@ -8,7 +8,8 @@ from service.errors import Forbidden
 from service.posts.rules import BatchReport
 from service.queue import JobCall, Queue, RetryPolicy, job
 
-PUBLISH_TIMEOUT = 30
+PUBLISH_TIMEOUT = 300
+"""Seconds; most of it is for the upload of a video."""
 PUBLISH_JOB_ID = re.compile(r"publish:([0-9a-f-]{36}):([0-9]{1,9})")
 
 

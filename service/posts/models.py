@@ -1,14 +1,16 @@
 """Tables of posts."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ForeignKey, Index, UniqueConstraint, Uuid, false, text
+from sqlalchemy import ARRAY, ForeignKey, Index, Interval, UniqueConstraint, Uuid, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from service.db.base import Base, Row
+
+NO_LIST, NO_OBJECT = text("'[]'"), text("'{}'")
 
 
 class DeliveryState(StrEnum):
@@ -28,7 +30,7 @@ class DeliveryState(StrEnum):
     UNCONFIRMED = "unconfirmed"
     """The platform never told whether the post came through: a person must look."""
     HELD = "held"
-    """The account needs reconnecting."""
+    """The account needs reconnecting, or a person must decide; `hold` says which."""
     CANCELLED = "cancelled"
 
 
@@ -44,6 +46,17 @@ END_STATES = (
     DeliveryState.UNCONFIRMED,
     DeliveryState.CANCELLED,
 )
+
+
+class Hold(StrEnum):
+    """Why a delivery is held."""
+
+    ACCOUNT = "account"
+    """Its account must be reconnected."""
+    OWNER = "owner"
+    """The user whose post it is may not publish any more."""
+    LATE = "late"
+    """It is so late that a person must say whether it is still to go out."""
 
 
 class Batch(Row):
@@ -89,8 +102,24 @@ class Post(Row):
     """Since when it waits for approval."""
     review_note: Mapped[str | None]
     """Why it was sent back."""
+    thread: Mapped[list[Any]] = mapped_column(default=list, server_default=NO_LIST)
+    """`{kind, text, media, delay}` of what follows the post: more of a thread, or comments."""
+    late: Mapped[str | None]
+    """What to do when it is too late for it: `ask, skip` or `send`; None: as the settings say."""
 
-    deliveries: Mapped[list["Delivery"]] = relationship(lazy="raise", order_by="Delivery.id")
+    deliveries: Mapped[list["Delivery"]] = relationship(
+        lazy="raise",
+        order_by="Delivery.id",
+        primaryjoin="and_(Post.id == Delivery.post_id, Delivery.position == 0)",
+    )
+    """Of the post itself, one to each account."""
+    follow_ups: Mapped[list["Delivery"]] = relationship(
+        lazy="raise",
+        order_by="(Delivery.position, Delivery.id)",
+        primaryjoin="and_(Post.id == Delivery.post_id, Delivery.position > 0)",
+        overlaps="deliveries",
+    )
+    """Of what follows it, to each account that takes such."""
 
 
 class Delivery(Row):
@@ -98,7 +127,7 @@ class Delivery(Row):
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        UniqueConstraint("post_id", "account_id"),
+        UniqueConstraint("post_id", "account_id", "position"),
         Index(
             "ix_deliveries_due",
             "next_run_at",
@@ -118,6 +147,7 @@ class Delivery(Row):
             "published_at",
             postgresql_where=text("state = 'published'"),
         ),
+        Index("ix_deliveries_after_id", "after_id", postgresql_where=text("after_id IS NOT NULL")),
         Index("ix_deliveries_calendar", "due_at", "post_id", "owner_id", "account_id"),
         Index(
             "ix_deliveries_account_due",
@@ -133,7 +163,21 @@ class Delivery(Row):
     batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("batches.id"), index=True)
     platform: Mapped[str]
     text: Mapped[str | None]
-    """Overrides the post's text for this account."""
+    """Overrides the post's text for this account; of a follow-up, its own text."""
+    media: Mapped[list[Any] | None]
+    """Overrides the post's media for this account; of a follow-up, its own media."""
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=NO_OBJECT)
+    """What the author chose of what this platform lets one choose."""
+    kind: Mapped[str] = mapped_column(default="post", server_default="post")
+    """`post`, or of a follow-up `thread` or `comment`."""
+    position: Mapped[int] = mapped_column(default=0, server_default="0")
+    """0 is the post itself; its follow-ups count from 1 in `Post.thread`."""
+    after_id: Mapped[UUID | None] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"))
+    """The delivery that a follow-up answers."""
+    blocked: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether it waits for that one to be out."""
+    gap: Mapped[timedelta | None] = mapped_column(Interval)
+    """How long after that one it follows."""
     state: Mapped[str] = mapped_column(default=DeliveryState.SCHEDULED)
     version: Mapped[int] = mapped_column(default=1)
     """Grows with every change by a person; a job of an older version finds no row."""
@@ -149,12 +193,22 @@ class Delivery(Row):
     """The first of the stamps whose outcome is unknown."""
     handles: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """What the adapter must remember between steps: media ids, an upload session."""
+    began_at: Mapped[datetime | None]
+    """When a worker first took it up for its present time."""
+    hold: Mapped[str | None]
+    """Of a held delivery: why, see `Hold`."""
 
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None]
     remote_id: Mapped[str | None]
     remote_url: Mapped[str | None]
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=NO_OBJECT)
+    """What its adapter needs beside the id, to answer or remove it."""
     published_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]
+    """When it was taken back from the platform."""
+    removal_error: Mapped[str | None]
+    """Why it could not be."""
 
 
 class Attempt(Base):
@@ -172,3 +226,13 @@ class Attempt(Base):
     worker: Mapped[str]
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime]
+
+
+class PlatformPause(Base):
+    """A platform that has told our app to wait: nobody's posts go there until then."""
+
+    __tablename__ = "platform_pauses"
+
+    platform: Mapped[str] = mapped_column(primary_key=True)
+    until: Mapped[datetime]
+    reason: Mapped[str]

@@ -37,10 +37,16 @@ def new_delivery(
         batch_id=batch_id,
         platform=target.account.platform,
         text=target.text,
+        media=target.media,
+        options=dict(target.options),
+        kind="post",
+        position=0,
+        blocked=False,
         state=state,
         version=1,
         attempts=0,
         handles={},
+        details={},
         due_at=due_at,
         next_run_at=due_at,
         created_at=post.created_at,
@@ -53,6 +59,8 @@ def put(delivery: Delivery, state: DeliveryState, **values: Any) -> None:
     delivery.version += 1
     delivery.claim_token = None
     delivery.claimed_until = None
+    delivery.began_at = None
+    delivery.hold = None
     for name, value in values.items():
         setattr(delivery, name, value)
 
@@ -60,7 +68,9 @@ def put(delivery: Delivery, state: DeliveryState, **values: Any) -> None:
 def wake(desk: Desk, deliveries: Sequence[Delivery]) -> None:
     """Queue the deliveries due within the horizon; the sweep finds the later ones."""
     last = now() + desk.horizon
-    due = [d for d in deliveries if d.state in DUE_STATES and d.next_run_at <= last]
+    due = [
+        d for d in deliveries if d.state in DUE_STATES and not d.blocked and d.next_run_at <= last
+    ]
     desk.uow.enqueue(*(jobs.publish_call(d.id, d.version, d.next_run_at) for d in due))
 
 

@@ -3,37 +3,50 @@
 No database connection is held while a platform is awaited.
 """
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import Row
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.access.checks import may_act
 from service.accounts import actions as accounts
+from service.accounts import refreshing
 from service.accounts.queries import AccountState
+from service.config import Settings
 from service.db.session import Database
+from service.kit.tasks import end
 from service.media.actions import file_path
 from service.platforms.contract import (
     Content,
     Destination,
     Handles,
-    Limits,
+    Platform,
     Publication,
+    Reference,
 )
-from service.posts import claim_queries, queries, rules
-from service.posts.attempting import ClaimLost, Outcome, RetryPolicy, Stamp, attempt
+from service.platforms.failures import RateLimited
+from service.platforms.limits import Limits
+from service.posts import claim_queries, jobs, queries, rules
+from service.posts.attempting import Claim, ClaimLost, Outcome, RetryPolicy, Stamp, attempt
 from service.posts.composing import media_file
-from service.posts.models import DUE_STATES, DeliveryState
+from service.posts.models import DUE_STATES, DeliveryState, Hold
 from service.queue import HEADERS
 from service.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 CLAIM_LEASE = timedelta(seconds=35)
-"""A little longer than the job's hard limit, so that a claim never ends under a running job."""
+"""How long a claim lasts beyond the last sign of its worker."""
+RENEW_EVERY = 10.0
+"""Seconds after which a running job extends its claim."""
 LEASE_MARGIN = timedelta(seconds=5)
 """What a claim lasts beyond the deadline of the call that it covers."""
 
@@ -64,15 +77,19 @@ async def delay_until_due(database: Database, delivery_id: UUID, version: int) -
         return None
     state, account_state = rows[0].state, rows[0].account_state
     delay: timedelta = rows[0].delay
-    error = None
+    hold = None
     if account_state != AccountState.ACTIVE:
-        error = "The account must be reconnected first"
+        hold, error = Hold.ACCOUNT, "The account must be reconnected first"
     if rows[0].owner_disabled_at is not None:
-        error = "The user whose post this is may not publish any more"
-    if state in DUE_STATES and error is not None:
-        values = {"delivery": delivery_id, "expected_version": version, "new_error": error}
-        await database.execute(claim_queries.HOLD, values)
+        hold, error = Hold.OWNER, "The user whose post this is may not publish any more"
+    row = {"delivery": delivery_id, "expected_version": version}
+    if state in DUE_STATES and hold is not None:
+        await database.execute(claim_queries.HOLD, {**row, "new_error": error, "new_hold": hold})
         return None
+    if rows[0].blocked:
+        return None
+    if state in DUE_STATES and rows[0].limited:
+        await database.execute(claim_queries.POSTPONE, row)
     if state in DUE_STATES or state == DeliveryState.PUBLISHING:
         return max(timedelta(0), delay)
     return None
@@ -82,16 +99,20 @@ async def deliver(runtime: Runtime, claimed: Row[Any], token: UUID, worker: str)
     """Attempt a claimed delivery and record the outcome; None: the claim was lost on the way."""
     database, settings = runtime.database, runtime.settings
     platform = runtime.platforms[claimed.platform]
-    policy = RetryPolicy(settings.publish_retries, settings.publish_retry_base)
+    publishing = publication(runtime, claimed, token)
     try:
-        outcome = await attempt(
-            platform,
-            publication(runtime, claimed, token),
-            claimed,
-            stamping(database, claimed.id, token),
-            policy,
-        )
-        await record(database, claimed, token, outcome, worker)
+        async with kept(database, claimed.id, token):
+            outcome = _too_late(settings, claimed) or await attempt(
+                platform,
+                publishing,
+                claimed,
+                Claim(
+                    stamping(database, claimed.id, token),
+                    partial(refreshing.renew, runtime, platform, publishing.destination),
+                ),
+                retry_policy(settings, platform),
+            )
+        await record(runtime, claimed, token, outcome, worker)
     except ClaimLost:
         log.info("the delivery was changed or taken over meanwhile; nothing recorded")
         return None
@@ -99,6 +120,50 @@ async def deliver(runtime: Runtime, claimed: Row[Any], token: UUID, worker: str)
         "delivery %s on %s", outcome.state, claimed.platform, extra={"delivery": str(claimed.id)}
     )
     return outcome
+
+
+def retry_policy(settings: Settings, platform: Platform) -> RetryPolicy:
+    """Return how often, and how soon, a delivery is tried again there."""
+    retries, base = settings.publish_retries, settings.publish_retry_base
+    return RetryPolicy(
+        platform.retries if retries is None else retries,
+        platform.retry_base if base is None else base,
+    )
+
+
+def _too_late(settings: Settings, claimed: Row[Any]) -> Outcome | None:
+    """Return what becomes of a delivery that nobody took up in time, if it is that late."""
+    late = claimed.claimed_at - claimed.due_at
+    policy = claimed.late or settings.too_late
+    first = claimed.began_at == claimed.claimed_at and claimed.kind == "post"
+    if policy == "send" or not first or late <= settings.too_late_after:
+        return None
+    hours = f"{late.total_seconds() / 3600:.1f} hours late"
+    if policy == "skip":
+        error = f"Not published: it would have been {hours}"
+        return Outcome(DeliveryState.CANCELLED, error=error, counts=False)
+    error = f"It would be {hours}: publish it now all the same, move it, or cancel it"
+    return Outcome(DeliveryState.HELD, error=error, counts=False, hold=Hold.LATE)
+
+
+@asynccontextmanager
+async def kept(database: Database, delivery_id: UUID, token: UUID) -> AsyncIterator[None]:
+    """Extend a claim as long as the block runs; what was lost shows at the next fenced write."""
+    values = {"delivery": delivery_id, "token": token, "lease": CLAIM_LEASE}
+
+    async def extend() -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            try:
+                await database.execute(claim_queries.RENEW, values)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("a claim could not be extended: %s", error)
+
+    task = asyncio.create_task(extend())
+    try:
+        yield
+    finally:
+        await end(task)
 
 
 def publication(runtime: Runtime, claimed: Row[Any], token: UUID) -> Publication:
@@ -109,11 +174,6 @@ def publication(runtime: Runtime, claimed: Row[Any], token: UUID) -> Publication
         values = {"delivery": claimed.id, "token": token, "new_handles": handles}
         if not await database.execute(claim_queries.SAVE_HANDLES, values):
             raise ClaimLost
-
-    async def save_session(session: Handles) -> None:
-        sealed = accounts.seal(keyring, account_id, "session", session)
-        values = {"account": account_id, "new_session": sealed}
-        await database.execute(claim_queries.SAVE_SESSION, values)
 
     folder = runtime.settings.media_folder
     return Publication(
@@ -130,23 +190,30 @@ def publication(runtime: Runtime, claimed: Row[Any], token: UUID) -> Publication
             claimed.text,
             claimed.link,
             tuple(media_file(m, file_path(folder, m["sha256"])) for m in claimed.media),
+            claimed.options,
+            claimed.kind,
         ),
         save=save,
-        save_session=save_session,
         handles=dict(claimed.handles),
         committed_since=claimed.committed_since,
+        reply_to=_reference(claimed.reply_to),
+        root=_reference(claimed.root),
     )
 
 
+def _reference(found: dict[str, Any] | None) -> Reference | None:
+    return Reference(found["remote_id"] or "", found["details"]) if found else None
+
+
 async def record(
-    database: Database, claimed: Row[Any], token: UUID, outcome: Outcome, worker: str
+    runtime: Runtime, claimed: Row[Any], token: UUID, outcome: Outcome, worker: str
 ) -> None:
-    """Write the outcome.
+    """Write the outcome, and queue what follows a post that is out.
 
     Raises:
         ClaimLost: the claim was taken over or the delivery changed meanwhile; nothing was written.
     """
-    published = outcome.published
+    database, published = runtime.database, outcome.published
     rows = await database.execute(
         claim_queries.RECORD,
         {
@@ -159,14 +226,37 @@ async def record(
             "new_error": outcome.error,
             "new_remote_id": published.remote_id if published else None,
             "new_remote_url": published.url if published else None,
+            "new_details": published.details if published else {},
+            "new_hold": outcome.hold,
             "worker": worker,
             "started_at": claimed.claimed_at,
         },
     )
     if not rows:
         raise ClaimLost
-    if outcome.state is DeliveryState.HELD:
-        await database.execute(claim_queries.MARK_DISCONNECTED, {"account": claimed.account_id})
+    released = [
+        jobs.publish_call(row.follower, row.version, row.next_run_at)
+        for row in rows
+        if row.follower is not None
+    ]
+    if released:
+        await runtime.queue.requeue_many(released)
+    if outcome.limited is not None:
+        await _limit(database, claimed, outcome.limited)
+    if outcome.hold is Hold.ACCOUNT:
+        await refreshing.disconnected(runtime, claimed.account_id, outcome.error or "")
+
+
+async def _limit(database: Database, claimed: Row[Any], limited: RateLimited) -> None:
+    """Let nothing else run into a limit that was met."""
+    if limited.scope == "account":
+        values = {"account": claimed.account_id, "wanted_until": limited.until}
+        await database.execute(claim_queries.LIMIT_ACCOUNT, values)
+    else:
+        where = {"paused_platform": claimed.platform, "wanted_until": limited.until}
+        await database.execute(
+            claim_queries.PAUSE_PLATFORM, {**where, "new_error": limited.message}
+        )
 
 
 def stamping(database: Database, delivery_id: UUID, token: UUID) -> Stamp:

@@ -5,17 +5,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, case, func, or_, select, tuple_, update
+from sqlalchemy import Row, Select, and_, case, exists, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from service.access.caller import Caller
 from service.kit.pagination import Page, Rows, encode_cursor
-from service.posts.models import DUE_STATES, Attempt, Batch, Delivery, DeliveryState, Post
+from service.posts.models import DUE_STATES, Attempt, Batch, Delivery, DeliveryState, Hold, Post
 
 
 def _visible(caller: Caller) -> Select[Post]:
-    statement = select(Post).options(selectinload(Post.deliveries))
+    statement = select(Post).options(selectinload(Post.deliveries), selectinload(Post.follow_ups))
     return statement if caller.is_admin else statement.where(Post.owner_id == caller.user_id)
 
 
@@ -61,7 +61,8 @@ async def list_posts(
     if page.before:
         statement = statement.where(Post.id < page.before)
     if state:
-        statement = statement.where(Post.deliveries.any(Delivery.state == state))
+        with_such = exists().where(Delivery.post_id == Post.id, Delivery.state == state)
+        statement = statement.where(with_such)
     rows = list(await session.scalars(statement))
     items = rows[: page.limit]
     more = len(rows) > page.limit
@@ -108,11 +109,16 @@ async def release_held(session: AsyncSession, account_id: UUID) -> Sequence[Deli
     """Schedule the deliveries again that waited for their account; return them."""
     released = await session.scalars(
         update(Delivery)
-        .where(Delivery.account_id == account_id, Delivery.state == DeliveryState.HELD)
+        .where(
+            Delivery.account_id == account_id,
+            Delivery.state == DeliveryState.HELD,
+            func.coalesce(Delivery.hold, Hold.ACCOUNT) == Hold.ACCOUNT,
+        )
         .values(
             state=DeliveryState.SCHEDULED,
             version=Delivery.version + 1,
             next_run_at=func.greatest(Delivery.due_at, func.now()),
+            hold=None,
             error=None,
         )
         .returning(Delivery)
@@ -127,7 +133,11 @@ async def feed_entries(
     found = await session.execute(
         select(Delivery, Post)
         .join(Post, Post.id == Delivery.post_id)
-        .where(Delivery.account_id == account_id, Delivery.state == DeliveryState.PUBLISHED)
+        .where(
+            Delivery.account_id == account_id,
+            Delivery.state == DeliveryState.PUBLISHED,
+            Delivery.removed_at.is_(None),
+        )
         .order_by(Delivery.published_at.desc(), Delivery.id.desc())
         .limit(limit)
     )
@@ -162,7 +172,7 @@ async def due_deliveries(
         (Delivery.state == DeliveryState.PUBLISHING, Delivery.claimed_until),
         else_=Delivery.next_run_at,
     )
-    waiting = and_(Delivery.state.in_(DUE_STATES), Delivery.next_run_at <= until)
+    waiting = and_(Delivery.state.in_(DUE_STATES), Delivery.next_run_at <= until, ~Delivery.blocked)
     abandoned = and_(
         Delivery.state == DeliveryState.PUBLISHING, Delivery.claimed_until <= func.now()
     )

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from service.access.audit import note
 from service.db.session import UnitOfWork
 from service.errors import NotFound
-from service.posts import actions, approving, jobs, queries, rules, schemas
+from service.posts import actions, approving, following, jobs, queries, rules, schemas
 from service.posts.desk import Desk
 from service.posts.models import UNSCHEDULED, Batch, Delivery, DeliveryState, Post
 from service.web import ERRORS, OnceOnly, Opened, Paging, PostsReader, PostsWriter, Uow
@@ -78,8 +78,9 @@ async def show_post(post_id: UUID, caller: PostsReader, uow: Uow) -> schemas.Pos
     post = await queries.post(uow.session, caller, post_id)
     if post is None:
         raise NotFound("There is no such post")
-    found = await queries.attempts(uow.session, [d.id for d in post.deliveries])
-    by_delivery: dict[UUID, list[schemas.AttemptOut]] = {d.id: [] for d in post.deliveries}
+    ids = [delivery.id for delivery in (*post.deliveries, *post.follow_ups)]
+    found = await queries.attempts(uow.session, ids)
+    by_delivery: dict[UUID, list[schemas.AttemptOut]] = {delivery_id: [] for delivery_id in ids}
     for attempt in found:
         by_delivery[attempt.delivery_id].append(schemas.AttemptOut.model_validate(attempt))
     return schemas.PostDetail(**show(post).model_dump(), attempts=by_delivery)
@@ -159,7 +160,7 @@ def show(post: Post) -> schemas.PostOut:
     """Return a post as the API shows it."""
     return schemas.PostOut(
         id=post.id,
-        state=rules.post_state([d.state for d in post.deliveries]),
+        state=following.state_of(post),
         text=post.text,
         link=post.link,
         media=post.media,
@@ -170,7 +171,10 @@ def show(post: Post) -> schemas.PostOut:
         revision=post.revision,
         submitted_at=post.submitted_at,
         review_note=post.review_note,
+        thread=post.thread,
+        late=post.late,
         deliveries=[_show_delivery(d) for d in post.deliveries],
+        follow_ups=[_show_delivery(d) for d in post.follow_ups],
         schedule_ids=[d.id for d in post.deliveries],
     )
 
@@ -189,9 +193,17 @@ def _show_delivery(delivery: Delivery) -> schemas.DeliveryOut:
         attempts=delivery.attempts,
         error=delivery.error,
         text=delivery.text,
+        media=delivery.media,
+        options=delivery.options,
+        kind=delivery.kind,
+        after_id=delivery.after_id,
+        blocked=delivery.blocked,
+        hold=delivery.hold,
         remote_id=delivery.remote_id,
         remote_url=delivery.remote_url,
         published_at=published,
+        removed_at=delivery.removed_at,
+        removal_error=delivery.removal_error,
         lateness_ms=round((published - due).total_seconds() * 1000) if published else None,
         job_id=None if draft else jobs.publish_job_id(delivery.id, delivery.version),
     )

@@ -19,6 +19,9 @@ Instant = Annotated[
 ]
 
 
+Late = Literal["ask", "skip", "send"]
+
+
 class MediaRef(Schema):
     """An uploaded image in a post."""
 
@@ -27,10 +30,28 @@ class MediaRef(Schema):
     """What the image shows, for people who do not see it."""
 
 
-class Override(Schema):
-    """What differs for one account or platform."""
+class FollowUp(Schema):
+    """What follows a post by itself: the next one of a thread, or a comment of the author's."""
 
-    text: Text
+    kind: Literal["thread", "comment"] = "thread"
+    text: Text = ""
+    media: list[MediaRef] = Field(default_factory=list, max_length=50)
+    delay: Annotated[int, Field(ge=0, le=604_800)] = 0
+    """Seconds after what it answers: the post before it, or, a comment, the first."""
+
+
+Option = bool | Annotated[list[Line], Field(max_length=100)] | Text
+
+
+class Override(Schema):
+    """What differs for one account or platform; what is left out is as in the post."""
+
+    text: Text | None = None
+    media: list[MediaRef] | None = Field(None, max_length=50)
+    options: dict[Line, Option] = Field(default_factory=dict, max_length=50)
+    """What the platform lets an author choose, see `options` at `GET /v1/platforms`."""
+    thread: list[FollowUp] | None = Field(None, max_length=100)
+    """What follows here; an empty list for nothing."""
 
 
 class PostIn(Schema):
@@ -50,7 +71,11 @@ class PostIn(Schema):
     platforms: list[Line] = Field(default_factory=list, max_length=20)
     """Names of platforms on which you have exactly one account."""
     overrides: dict[Line, Override] = Field(default_factory=dict, max_length=50)
-    """Other texts, by account id or platform name."""
+    """What differs, by account id or platform name."""
+    thread: list[FollowUp] = Field(default_factory=list, max_length=100)
+    """What follows the post: the rest of a thread, a first comment."""
+    late: Late | None = None
+    """What to do when its time has passed by more than `ALMANAC_TOO_LATE_AFTER`."""
     publish_at: Instant | None = Field(
         None, validation_alias=AliasChoices("publish_at", "schedule_time")
     )
@@ -71,7 +96,9 @@ class PostChange(Schema):
     accounts: list[UUID] | None = Field(None, max_length=50)
     """All accounts that it is to go to."""
     overrides: dict[Line, Override] | None = Field(None, max_length=50)
-    """All other texts, by account id or platform name."""
+    """All that differs, by account id or platform name."""
+    thread: list[FollowUp] | None = Field(None, max_length=100)
+    late: Late | None = None
     publish_at: Instant | None = None
     """For a draft, null takes its time away."""
     zone: Annotated[Line, Field(max_length=100)] | None = None
@@ -80,7 +107,8 @@ class PostChange(Schema):
     def _something(self) -> Self:
         if not self.model_fields_set - {"zone"}:
             raise ValueError(
-                "name at least one of text, link, media, accounts, overrides, publish_at"
+                "name at least one of text, link, media, accounts, overrides, thread, late, "
+                "publish_at"
             )
         return self
 
@@ -149,11 +177,25 @@ class DeliveryOut(Reply):
     attempts: int
     error: str | None
     text: str | None
+    media: list[dict[str, Any]] | None
+    """Other media than the post's; of a follow-up, its own."""
+    options: dict[str, Any]
+    kind: str
+    """`post`, or of a follow-up `thread` or `comment`."""
+    after_id: UUID | None
+    """The delivery that a follow-up answers."""
+    blocked: bool
+    """Whether it waits for that one to be out."""
+    hold: str | None
+    """Of a held delivery: `account`, `owner` or `late`."""
     remote_id: str | None
     remote_url: str | None
     published_at: datetime | None
     lateness_ms: int | None
     """Milliseconds between `due_at` and `published_at`."""
+    removed_at: datetime | None
+    """When it was taken back from the platform."""
+    removal_error: str | None
     job_id: str | None
     """None for a draft."""
 
@@ -176,7 +218,12 @@ class PostOut(Reply):
     """Since when it waits for approval."""
     review_note: str | None
     """Why it was sent back."""
+    thread: list[dict[str, Any]]
+    """What follows it."""
+    late: str | None
     deliveries: list[DeliveryOut]
+    follow_ups: list[DeliveryOut]
+    """Of what follows the post, in order."""
     schedule_ids: list[UUID]
     """The ids of `deliveries`, in the order of the request."""
 

@@ -14,13 +14,9 @@ class Row:
 
     def __init__(self) -> None:
         self.handles: list[Handles] = []
-        self.sessions: list[Handles] = []
 
     async def save(self, handles: Handles) -> None:
         self.handles.append(json.loads(json.dumps(handles)))
-
-    async def save_session(self, session: Handles) -> None:
-        self.sessions.append(json.loads(json.dumps(session)))
 
     def publication(
         self,
@@ -36,7 +32,6 @@ class Row:
             destination=destination,
             content=content,
             save=self.save,
-            save_session=self.save_session,
             handles=dict(handles or {}),
             committed_since=committed_since,
         )

@@ -11,15 +11,11 @@ from service.kit.ids import uuid7
 from service.kit.outbound import Outbound
 from service.platforms.bluesky import Bluesky
 from service.platforms.bluesky_post import record_key
-from service.platforms.contract import (
-    Absent,
+from service.platforms.contract import Absent, Content, Destination, Publication, Published
+from service.platforms.failures import (
     Ambiguous,
     AuthFailed,
-    Content,
-    Destination,
     PlatformError,
-    Publication,
-    Published,
     RateLimited,
     Rejected,
     Transient,

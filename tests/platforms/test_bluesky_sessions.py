@@ -6,7 +6,8 @@ import pytest
 
 from service.kit.outbound import Outbound
 from service.platforms.bluesky import Bluesky
-from service.platforms.contract import AuthFailed, Content, Destination, Transient
+from service.platforms.contract import Content, Destination
+from service.platforms.failures import AuthFailed, Transient
 from tests.platforms.helpers import Row
 from tests.platforms.test_bluesky import CREDENTIALS, PUT, REFRESH, account, publish
 from tests.servers.bluesky import BlueskyServer

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.kit.outbound import Answer
-from service.platforms.contract import (
+from service.platforms.failures import (
     Ambiguous,
     AuthFailed,
     PlatformError,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.platforms.contract import Limits
+from service.platforms.limits import Limits
 from service.platforms.validation import fitted, usage
 
 X = Limits(text_units=20, unit="weighted", url_units=23)

@@ -10,18 +10,14 @@ import pytest
 from service.errors import InvalidInput
 from service.kit.ids import uuid7
 from service.kit.outbound import Outbound, OutboundRefused
-from service.platforms.contract import (
+from service.platforms.contract import Content, Destination, Publication, Published, Wait
+from service.platforms.failures import (
     Ambiguous,
     AuthFailed,
-    Content,
-    Destination,
     PlatformError,
-    Publication,
-    Published,
     RateLimited,
     Rejected,
     Transient,
-    Wait,
 )
 from service.platforms.mastodon import Mastodon
 from tests.platforms.helpers import Row, image

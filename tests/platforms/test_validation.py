@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from service.errors import InvalidInput, Problem
 from service.kit.outbound import Outbound
-from service.platforms.contract import Content, CredentialField, Limits, MediaFile
+from service.platforms.contract import Content, CredentialField, MediaFile
 from service.platforms.lengths import length
+from service.platforms.limits import Limits
 from service.platforms.registry import ALIASES, build
+from service.platforms.setup import Setup
 from service.platforms.validation import check_credentials, problems, server_root
 
-PLATFORMS = build(Outbound())
+PLATFORMS = build(Setup(Outbound()))
 
 
 def check(platform: str, content: Content) -> list[Problem]:

@@ -9,17 +9,14 @@ from service.errors import InvalidInput
 from service.kit.ids import uuid7
 from service.kit.outbound import Outbound
 from service.kit.standard_webhooks import signing_key, webhook_headers
-from service.platforms.contract import (
+from service.platforms.contract import Content, Destination, Published, Unknown
+from service.platforms.failures import (
     Ambiguous,
     AuthFailed,
-    Content,
-    Destination,
     PlatformError,
-    Published,
     RateLimited,
     Rejected,
     Transient,
-    Unknown,
 )
 from service.platforms.webhook import Webhook
 from service.platforms.webhook_kinds import KINDS, kind_of

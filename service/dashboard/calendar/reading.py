@@ -20,7 +20,8 @@ from service.dashboard.calendar.rules import DAY, MONTH, ONE, WEEK, Choice, boun
 from service.dashboard.calendar.slots import Slot, free_slots, usual_hours
 from service.kit.clock import now
 from service.kit.pagination import MAX_LIMIT, Page
-from service.platforms.contract import Limits, Platform
+from service.platforms.contract import Platform
+from service.platforms.limits import Limits
 from service.posts import calendar_queries
 from service.posts.calendar_queries import Due, Found, Wanted
 from service.posts.counting_queries import TROUBLED

@@ -14,7 +14,7 @@ from service.dashboard.publishing import account_words as words
 from service.dashboard.view import PostsReader, SettingsWriter, View
 from service.errors import AlmanacError, Conflict, NotFound
 from service.kit.clock import now
-from service.platforms.contract import Limits
+from service.platforms.limits import Limits
 from service.posts import account_queries
 from service.web import Paging, Uow
 

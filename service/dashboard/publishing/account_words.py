@@ -6,7 +6,8 @@ from urllib.parse import quote
 from service.accounts.models import Account
 from service.accounts.schemas import AccountOut
 from service.errors import Problem
-from service.platforms.contract import CredentialField, Limits, Platform
+from service.platforms.contract import CredentialField, Platform
+from service.platforms.limits import Limits
 
 UNITS = {
     "characters": "characters",

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from service.accounts.queries import Account, AccountState
 from service.errors import Problem
 from service.platforms import entities
-from service.platforms.contract import Content, Limits, Platform
+from service.platforms.contract import Content, Platform
+from service.platforms.limits import Limits
 from service.platforms.validation import fitted, usage
 from service.posts.composing import Body, Target, content_for, limits_of
 
