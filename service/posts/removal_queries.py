@@ -1,0 +1,41 @@
+"""The statements of taking a published delivery back."""
+
+from sqlalchemy import Text, Uuid, bindparam, func, select, update
+
+from service.accounts.models import Account, AccountState
+from service.posts.models import Delivery, DeliveryState
+
+_this_delivery = Delivery.id == bindparam("delivery", type_=Uuid)
+
+FIND = select(
+    Delivery.platform,
+    Delivery.remote_id,
+    Delivery.details,
+    Account.id.label("account_id"),
+    Account.handle,
+    Account.base_url,
+    Account.limits,
+    Account.credentials,
+    Account.session,
+).where(
+    _this_delivery,
+    Delivery.state == DeliveryState.PUBLISHED,
+    Delivery.removed_at.is_(None),
+    Account.id == Delivery.account_id,
+    Account.state == AccountState.ACTIVE,
+)
+"""A delivery that is out, with its account if that is connected."""
+
+NOTE_REMOVAL = (
+    update(Delivery)
+    .where(_this_delivery)
+    .values(removed_at=func.now(), removal_error=None)
+    .returning(Delivery.id)
+)
+
+NOTE_ERROR = (
+    update(Delivery)
+    .where(_this_delivery)
+    .values(removal_error=bindparam("error_text", type_=Text))
+    .returning(Delivery.id)
+)
