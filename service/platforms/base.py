@@ -28,6 +28,7 @@ class Adapter:
     live = True
     local = False
     default_base_url = ""
+    has_servers = False
     credential_fields: Mapping[str, CredentialField] = {}
     option_fields: Mapping[str, OptionField] = {}
     replies = Replies.NONE

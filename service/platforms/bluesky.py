@@ -82,6 +82,7 @@ class Bluesky(Adapter):
     """Bytes of a video: lexicon app.bsky.embed.video since August 2026. Its length: 3 minutes since
     March 2025; 10 minutes are given to chosen accounts since August 2026."""
     default_base_url = "https://bsky.social"
+    has_servers = True
     credential_fields: Mapping[str, CredentialField] = {
         "identifier": CredentialField("The handle, e.g. alice.bsky.social.", secret=False),
         "app_password": CredentialField(

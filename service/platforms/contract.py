@@ -245,6 +245,8 @@ class Platform(Protocol):
     """Whether Almanac serves the posts: `base_url` is then Almanac's own public URL."""
     default_base_url: str
     """The server of accounts that name none; empty where the person must name it."""
+    has_servers: bool
+    """Whether a person says which server their account is on; else `base_url` means nothing."""
     credential_fields: Mapping[str, CredentialField]
     option_fields: Mapping[str, OptionField]
     replies: Replies

@@ -17,6 +17,7 @@ from service.platforms.contract import (
     Destination,
     Handles,
     MediaFile,
+    OAuth,
     Profile,
     Publication,
     Published,
@@ -47,6 +48,7 @@ class Mastodon(Adapter):
 
     name = "mastodon"
     title = NAME
+    has_servers = True
     limits = Instance("").limits
     credential_fields: Mapping[str, CredentialField] = {
         "access_token": CredentialField(
@@ -67,7 +69,8 @@ class Mastodon(Adapter):
 
     def __init__(self, setup: Setup) -> None:
         self._outbound = setup.outbound
-        self.oauth: MastodonOAuth = MastodonOAuth(setup.outbound)
+        self._login = MastodonOAuth(setup.outbound)
+        self.oauth: OAuth | None = self._login
 
     def validate(self, content: Content, limits: Limits) -> list[Problem]:
         """Return every problem of this content; a content warning counts as text."""
@@ -92,7 +95,7 @@ class Mastodon(Adapter):
         if token is None:
             return await super().refresh(destination)
         server, credentials = destination.base_url, destination.credentials
-        return await self.oauth.refresh(server, destination.session, token, credentials)
+        return await self._login.refresh(server, destination.session, token, credentials)
 
     async def prepare(self, publication: Publication) -> None:
         """Upload each file once; its id is stored before the next upload begins."""

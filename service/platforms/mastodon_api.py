@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 
-from service.kit.outbound import Answer, Outbound
+from service.kit.outbound import Answer, Outbound, Parts
 from service.platforms.contract import MediaFile
-from service.platforms.failures import AuthFailed, TokenExpired
-from service.platforms.http import Step, call, decode, exhausted_until, failure, send
+from service.platforms.failures import PlatformError, TokenExpired
+from service.platforms.http import Step, decode, exhausted_until, failure, send
 from service.platforms.mastodon_instance import Instance
 from service.platforms.uploads import file_name, opened
 
@@ -20,6 +20,7 @@ PAGE = 40
 VIDEO_DEADLINE = 600.0
 """Seconds for one video, 100 MB by default; the caller may give an attempt less."""
 REFUSED = (401, 403)
+"""The token is unknown or ended; it may not do this, or the account is closed."""
 
 
 class Account(msgspec.Struct):
@@ -85,12 +86,10 @@ class Api:
             step = self._step("uploading an image")
         fields = {"description": file.alt, "focus": focus}
         async with opened(step, file) as handle:
-            answer = await call(
-                self.outbound,
+            answer = await self._call(
                 step,
                 "POST",
-                f"{self.server}/api/v2/media",
-                headers=self._headers,
+                "/api/v2/media",
                 data={name: value for name, value in fields.items() if value},
                 files={"file": (file_name(file), handle, file.content_type)},
             )
@@ -103,12 +102,11 @@ class Api:
             Rejected: it could not be processed.
         """
         step = self._step("asking for an image or a video")
-        url = f"{self.server}/api/v1/media/{media_id}"
-        answer = await send(self.outbound, step, "GET", url, headers=self._headers)
+        answer = await self._send(step, "GET", f"/api/v1/media/{media_id}")
         if answer.status == 404:
             return None
         if not answer.is_success:
-            raise failure(step, answer)
+            raise self._failure(step, answer)
         return answer.status != 206
 
     async def post(
@@ -120,9 +118,8 @@ class Api:
             The status, and until when the account has used up its limit, if it has.
         """
         step = self._step("posting", deadline=deadline.total_seconds(), commits=True)
-        headers = {**self._headers, "Idempotency-Key": key}
-        url = f"{self.server}/api/v1/statuses"
-        answer = await call(self.outbound, step, "POST", url, headers=headers, json=body)
+        headers = {"Idempotency-Key": key}
+        answer = await self._call(step, "POST", "/api/v1/statuses", headers=headers, json=body)
         return decode(step, answer, Status), exhausted_until(answer)
 
     async def statuses(self, account_id: str, before: str | None) -> list[Status]:
@@ -142,16 +139,28 @@ class Api:
     async def delete(self, status_id: str) -> None:
         """Remove a post; one that is gone already is no error."""
         step = self._step("removing the post")
-        url = f"{self.server}/api/v1/statuses/{status_id}"
-        answer = await send(self.outbound, step, "DELETE", url, headers=self._headers)
+        answer = await self._send(step, "DELETE", f"/api/v1/statuses/{status_id}")
         if not answer.is_success and answer.status != 404:
-            raise failure(step, answer)
+            raise self._failure(step, answer)
 
     async def _get(self, step: Step, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        url = f"{self.server}{path}"
-        return await call(
-            self.outbound, step, "GET", url, headers=self._headers, params=params or {}
-        )
+        return await self._call(step, "GET", path, params=params or {})
+
+    async def _call(self, step: Step, method: str, path: str, **parts: Unpack[Parts]) -> Answer:
+        answer = await self._send(step, method, path, **parts)
+        if not answer.is_success:
+            raise self._failure(step, answer)
+        return answer
+
+    async def _send(self, step: Step, method: str, path: str, **parts: Unpack[Parts]) -> Answer:
+        own = {"Authorization": f"Bearer {self.token}"}
+        parts["headers"] = {**parts.get("headers", {}), **own}
+        return await send(self.outbound, step, method, f"{self.server}{path}", **parts)
+
+    def _failure(self, step: Step, answer: Answer) -> PlatformError:
+        found = failure(step, answer)
+        expired = answer.status == 401 and self.renewable
+        return TokenExpired(found.message) if expired else found
 
     def _step(self, action: str, *, deadline: float = 60, commits: bool = False) -> Step:
         return Step(
@@ -160,10 +169,5 @@ class Api:
             commits=commits,
             deadline=deadline,
             auth_statuses=REFUSED,
-            refused=TokenExpired if self.renewable else AuthFailed,
             secrets=(self.token,),
         )
-
-    @property
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}

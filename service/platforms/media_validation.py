@@ -1,10 +1,11 @@
-"""What is wrong with a post's images and videos for a platform."""
+"""What is wrong with a post's images and videos for a platform, and cannot be converted."""
 
 from collections.abc import Iterator, Sequence
 
 from service.errors import Problem
+from service.platforms import fitting
 from service.platforms.contract import MediaFile
-from service.platforms.limits import Limits, VideoLimits
+from service.platforms.limits import Limits
 
 
 def too_long(field: str, count: int, most: int, unit: str) -> Problem:
@@ -27,10 +28,7 @@ def media_problems(media: Sequence[MediaFile], limits: Limits) -> Iterator[Probl
         yield Problem("media", "Images and videos cannot be in one post here.", "mixed_media")
     for index, file in enumerate(media):
         field = f"media[{index}]"
-        if not file.is_video:
-            yield from _image_problems(field, file, limits)
-        elif limits.video is not None:
-            yield from _video_problems(field, file, limits.video)
+        yield from fitting.problems(field, file, limits)
         if len(file.alt) > limits.alt_text:
             yield too_long(f"{field}.alt", len(file.alt), limits.alt_text, "characters")
 
@@ -43,40 +41,3 @@ def _count(what: str, count: int, most: int) -> Iterator[Problem]:
     elif count > most:
         message = f"{count} {what}s; at most {most} are allowed."
         yield Problem("media", message, f"too_many_{what}s")
-
-
-def _image_problems(field: str, file: MediaFile, limits: Limits) -> Iterator[Problem]:
-    if file.content_type not in limits.image_types:
-        allowed = ", ".join(limits.image_types)
-        message = f"{file.content_type} is not taken here; allowed: {allowed}."
-        yield Problem(field, message, "image_type")
-    if file.size > limits.image_bytes:
-        message = f"{file.size:,} bytes; at most {limits.image_bytes:,} are allowed."
-        yield Problem(field, message, "image_too_large")
-    yield from _ratio(field, file, limits.image_ratio)
-
-
-def _video_problems(field: str, file: MediaFile, limits: VideoLimits) -> Iterator[Problem]:
-    if file.content_type not in limits.types:
-        message = f"{file.content_type} is not taken here; allowed: {', '.join(limits.types)}."
-        yield Problem(field, message, "video_type")
-    if file.size > limits.bytes:
-        message = f"{file.size:,} bytes; at most {limits.bytes:,} are allowed."
-        yield Problem(field, message, "video_too_large")
-    shortest, longest = limits.seconds
-    if file.seconds is not None and not shortest <= file.seconds <= longest:
-        message = f"{file.seconds:g} s long; {shortest:g} to {longest:g} s are allowed."
-        yield Problem(field, message, "video_length")
-    yield from _ratio(field, file, limits.ratio)
-
-
-def _ratio(field: str, file: MediaFile, allowed: tuple[float, float] | None) -> Iterator[Problem]:
-    if allowed is None or not (file.width and file.height):
-        return
-    least, most = allowed
-    if not least <= file.width / file.height <= most:
-        message = (
-            f"{file.width} x {file.height} pixels; width divided by height must be "
-            f"{least:g} to {most:g} here."
-        )
-        yield Problem(field, message, "ratio")

@@ -1,33 +1,42 @@
-"""Networks without a live adapter yet: their limits as data, their posts on Almanac's own pages."""
+"""Accounts that only look like another network's: its rules, and posts on Almanac's own pages."""
 
+from collections.abc import Mapping
+
+from service.errors import Problem
+from service.platforms.contract import Content, Platform
 from service.platforms.feed import Feed
 from service.platforms.limits import Limits
 
 
-def x() -> Feed:
-    """Return X: 280 weighted characters, a URL counts 23, four images."""
-    limits = Limits(
-        text_units=280,
-        unit="weighted",
-        url_units=23,
-        images=4,
-        image_bytes=5_000_000,
-        alt_text=1_000,
-        posts_per_day=2_400,
-    )
-    return Feed("x", "X", limits, live=False)
+class Sandbox(Feed):
+    """Shows what a platform would have published.
+
+    Args:
+        original: whose limits, options and rules hold.
+    """
+
+    def __init__(self, original: Platform) -> None:
+        super().__init__(original.name, original.title, original.limits, live=False)
+        self.option_fields = original.option_fields
+        self.replies = original.replies
+        self._original = original
+
+    def text_of(self, content: Content) -> str:
+        """Return the text as the original shows it."""
+        return self._original.text_of(content)
+
+    def validate(self, content: Content, limits: Limits) -> list[Problem]:
+        """Return what the original would complain of."""
+        return self._original.validate(content, limits)
 
 
-def instagram() -> Feed:
-    """Return Instagram: a caption of 2,200 characters under 1 to 10 JPEG images."""
-    limits = Limits(
-        text_units=2_200,
-        unit="characters",
-        images=10,
-        image_bytes=8_000_000,
-        image_types=("image/jpeg",),
-        alt_text=1_000,
-        media_required=True,
-        posts_per_day=50,
-    )
-    return Feed("instagram", "Instagram", limits, live=False)
+def adapter(platforms: Mapping[str, Platform], name: str, *, local: bool) -> Platform:
+    """Return what publishes for an account of a platform.
+
+    Args:
+        platforms: all there are.
+        name: of the platform.
+        local: whether Almanac shows the account's posts itself.
+    """
+    found = platforms[name]
+    return Sandbox(found) if local and not found.local else found

@@ -75,17 +75,17 @@ def environment_of(settings: Settings, **names: str) -> dict[str, str]:
     assert settings.database_url is not None
     assert settings.redis_url is not None
     assert settings.secret_key is not None
-    return environment(
-        ALMANAC_ENV="development",
-        ALMANAC_PERIODIC="all",
-        DATABASE_URL=settings.database_url.get_secret_value(),
-        REDIS_URL=settings.redis_url.get_secret_value(),
-        SECRET_KEY=settings.secret_key.get_secret_value(),
-        ALMANAC_HOME=str(settings.home),
-        ALMANAC_PUBLIC_URL=settings.base_url,
-        ALMANAC_ALLOWED_PRIVATE_HOSTS=",".join(settings.allowed_private_hosts),
-        **names,
-    )
+    ours = {
+        "ALMANAC_ENV": "development",
+        "ALMANAC_PERIODIC": "all",
+        "DATABASE_URL": settings.database_url.get_secret_value(),
+        "REDIS_URL": settings.redis_url.get_secret_value(),
+        "SECRET_KEY": settings.secret_key.get_secret_value(),
+        "ALMANAC_HOME": str(settings.home),
+        "ALMANAC_PUBLIC_URL": settings.base_url,
+        "ALMANAC_ALLOWED_PRIVATE_HOSTS": ",".join(settings.allowed_private_hosts),
+    }
+    return environment(**(ours | names))
 
 
 def free_port() -> int:

@@ -5,12 +5,14 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import uvloop
 
 from service.queue import (
     JobState,
     QueueClient,
     RetryPolicy,
     cancel,
+    connect,
     job,
     pause,
     purge,
@@ -32,17 +34,20 @@ async def act() -> str:
 class Act:
     """A job that says when it runs, and what it then does."""
 
-    def __init__(self, *, naps: int = 0, seconds: float = 0, fails: bool = False) -> None:
+    def __init__(
+        self, *, naps: int = 0, nap_ms: int = 30, seconds: float = 0, fails: bool = False
+    ) -> None:
         self.tries: list[int] = []
         self.ended: list[str] = []
         self._naps, self._seconds, self._fails = naps, seconds, fails
+        self._nap = timedelta(milliseconds=nap_ms)
         self.function = run(act, self.act)
 
     async def act(self, ctx: Context) -> str:
         """Snooze, sleep, fail or end."""
         self.tries.append(ctx["job_try"])
         if len(self.tries) <= self._naps:
-            raise snooze(timedelta(milliseconds=30))
+            raise snooze(self._nap)
         if self._fails:
             raise ValueError("no")
         try:
@@ -61,6 +66,23 @@ async def test_snoozing_uses_no_try(client: QueueClient) -> None:
     view = await seen(client, job_id)
     assert (view.state, view.tries) == (JobState.SUCCEEDED, 1)
     assert (worker.jobs_complete, worker.jobs_retried, worker.jobs_failed) == (1, 5, 0)
+
+
+async def test_snoozing_for_no_time_on_uvloop(valkey_socket_url: str) -> None:
+    """A timer that is due at once is another kind of handle there; the worker goes on."""
+    running = Act(naps=40, nap_ms=0)
+
+    async def serve() -> None:
+        client = connect(valkey_socket_url)
+        await client.flushall()
+        for _ in range(3):
+            await send(client, act())
+        async with asyncio.timeout(20):
+            await work(client, running.function)
+        await client.aclose()
+
+    await asyncio.to_thread(uvloop.run, serve())
+    assert len(running.tries) == 43
 
 
 @pytest.mark.parametrize("delay", [0, 3600])

@@ -10,6 +10,7 @@ from service.platforms.setup import App, Setup
 from tests.servers.faults import Fault
 from tests.servers.platform import PlatformServer
 
+MANY = 1_000_000
 APP = App("client-id", "client-secret")
 
 
@@ -60,6 +61,10 @@ class Rig(ABC):
     @abstractmethod
     def revoke(self) -> None:
         """Let all of the account's tokens be refused for good."""
+
+    def allow_many(self) -> None:
+        """Let the server take any number of posts; by default it does."""
+        return
 
     @abstractmethod
     def ripen(self) -> None:

@@ -1,4 +1,7 @@
-"""Publishing to Bluesky, on an emulator that is strict about the protocol."""
+"""Publishing to Bluesky, on an emulator that is strict about the protocol.
+
+Checklist: G010, V003.
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -8,7 +11,7 @@ import pytest
 
 from service.errors import InvalidInput
 from service.kit.ids import uuid7
-from service.kit.outbound import Outbound
+from service.platforms import fitting
 from service.platforms.bluesky import Bluesky
 from service.platforms.bluesky_post import record_key
 from service.platforms.contract import Absent, Content, Destination, Publication, Published
@@ -31,11 +34,6 @@ CREDENTIALS = {"identifier": BlueskyServer.handle, "app_password": BlueskyServer
 PUT = "/xrpc/com.atproto.repo.putRecord"
 UPLOAD = "/xrpc/com.atproto.repo.uploadBlob"
 REFRESH = "/xrpc/com.atproto.server.refreshSession"
-
-
-@pytest.fixture
-def bluesky(outbound: Outbound) -> Bluesky:
-    return Bluesky(outbound)
 
 
 async def account(
@@ -107,6 +105,7 @@ async def test_text_images_and_link_are_published_once_under_repeats(
     assert published == Published(
         f"at://{bluesky_server.did}/app.bsky.feed.post/{rkey}",
         f"https://bsky.app/profile/alice.test/post/{rkey}",
+        {"cid": first["cid"]},
     )
     record = first["record"]
     assert record["text"] == f"{content.text}\n\nhttps://example.com/ä"
@@ -209,6 +208,17 @@ async def test_a_commit_that_never_arrived_is_absent(
     assert len(bluesky_server.posts) == 1
 
 
+@pytest.mark.parametrize(("status", "error"), [(502, ""), (500, "InternalServerError")])
+async def test_an_outage_at_the_look_up_is_no_absence(
+    bluesky: Bluesky, bluesky_server: BlueskyServer, status: int, error: str
+) -> None:
+    publication = Row().publication(await account(bluesky, bluesky_server), Content("a"))
+    bluesky_server.fail(Fault("getRecord", status, {"error": error}))
+    with pytest.raises(Transient, match=f"looking for the post: status {status}"):
+        await bluesky.reconcile(publication)
+    assert await bluesky.reconcile(publication) == Absent()
+
+
 @pytest.mark.parametrize(
     ("status", "error", "expected"),
     [
@@ -265,13 +275,13 @@ async def test_what_the_lexicon_refuses(bluesky: Bluesky, bluesky_server: Bluesk
 async def test_an_image_over_the_limit_is_refused_by_the_record(
     bluesky: Bluesky, bluesky_server: BlueskyServer, tmp_path: Path
 ) -> None:
-    """The upload takes 50 MB, the record 2,000,000 bytes: our own check says so beforehand."""
+    """The upload takes 50 MB, the record 2,000,000 bytes: larger images are made smaller before."""
     destination = await account(bluesky, bluesky_server)
     content = Content("a", media=(image(tmp_path, bytes(2_000_001)),))
-    [problem] = bluesky.validate(content, destination.limits)
-    assert problem.message == "2,000,001 bytes; at most 2,000,000 are allowed."
+    assert fitting.plan(content.media[0], destination.limits) is not None
     with pytest.raises(Rejected, match="blob is larger than 2000000 bytes"):
         await publish(bluesky, Row().publication(destination, content))
+    assert bluesky_server.posts == []
 
 
 async def test_a_rate_limit_says_until_when_and_the_post_stays_new(
@@ -301,6 +311,7 @@ async def test_forgotten_blobs_are_uploaded_again(
     assert row.handles[-1] == {}
     await publish(bluesky, publication)
     assert (len(bluesky_server.posts), bluesky_server.uploads) == (1, 2)
+    assert bluesky_server.violations == []
 
 
 async def test_mentions_need_an_answer(bluesky: Bluesky, bluesky_server: BlueskyServer) -> None:

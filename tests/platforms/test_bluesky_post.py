@@ -127,13 +127,19 @@ def test_a_link_is_a_card_unless_images_take_its_place() -> None:
             },
         },
     }
-    file = MediaFile(uuid7(), Path("x"), "image/png", 1, "A cat")
+    file = MediaFile(uuid7(), Path("x"), "image/png", 1, "A cat", width=40, height=30)
     with_image = Content("News", link="https://example.com/a", media=(file,))
     assert post_text(with_image) == "News\n\nhttps://example.com/a"
     record = build(with_image, created_at=CREATED, blobs=[{"$type": "blob"}], dids={})
     assert record["embed"] == {
         "$type": "app.bsky.embed.images",
-        "images": [{"image": {"$type": "blob"}, "alt": "A cat"}],
+        "images": [
+            {
+                "image": {"$type": "blob"},
+                "alt": "A cat",
+                "aspectRatio": {"width": 40, "height": 30},
+            }
+        ],
     }
     assert covered(record["text"], record["facets"]) == [
         ("https://example.com/a", {"uri": "https://example.com/a"})

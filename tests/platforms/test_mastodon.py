@@ -1,4 +1,7 @@
-"""Publishing to Mastodon, on a server that others wrote."""
+"""Publishing to Mastodon, on a server that others wrote.
+
+Checklist: G010, V003.
+"""
 
 import asyncio
 import json
@@ -20,6 +23,7 @@ from service.platforms.failures import (
     Transient,
 )
 from service.platforms.mastodon import Mastodon
+from service.platforms.setup import Setup
 from tests.platforms.helpers import Row, image
 from tests.servers.mastodon import MastodonServer
 from tests.servers.proxy import LossyProxy
@@ -29,11 +33,6 @@ pytestmark = pytest.mark.asyncio
 TEXT = "Hello <world> & you *all*, see https://example.com/a?b=c#d #news @bob@server.example"
 POST = "/api/v1/statuses"
 MEDIA = "/api/v2/media"
-
-
-@pytest.fixture
-def mastodon(outbound: Outbound) -> Mastodon:
-    return Mastodon(outbound)
 
 
 @pytest.fixture
@@ -75,6 +74,7 @@ async def test_connecting_reads_the_account_and_its_limits(
     assert (limits.text_units, limits.unit, limits.url_units) == (500, "mastodon", 23)
     assert (limits.images, limits.image_bytes) == (4, 10_485_760)
     assert limits.image_types == ("image/jpeg", "image/png", "image/gif", "image/webp")
+    assert limits.videos == (1 if limits.video else 0)
 
 
 async def test_connecting_with_wrong_input(
@@ -103,7 +103,7 @@ async def test_a_private_server_is_refused(mastodon_server: MastodonServer) -> N
     """The message says which setting opens it; for a delivery it is final."""
     async with Outbound() as outbound:
         with pytest.raises(OutboundRefused, match="ALMANAC_ALLOWED_PRIVATE_HOSTS") as refused:
-            await Mastodon(outbound).connect(mastodon_server.url, {"access_token": "x"})
+            await Mastodon(Setup(outbound)).connect(mastodon_server.url, {"access_token": "x"})
     assert isinstance(refused.value, Rejected)
 
 
@@ -205,7 +205,7 @@ async def test_an_image_that_the_server_lost_is_uploaded_again(
     row = Row()
     publication = row.publication(destination, Content("a", media=(image(tmp_path),)))
     await mastodon.prepare(publication)
-    with pytest.raises(Transient, match="no longer has image"):
+    with pytest.raises(Transient, match="no longer has an image"):
         await mastodon.check(publication)
     assert row.handles[-1] == {}
     await publish(mastodon, publication)

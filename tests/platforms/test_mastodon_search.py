@@ -6,20 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from service.kit.outbound import Outbound
-from service.platforms.contract import Absent, Content, Destination, Published, Unknown
+from service.platforms.contract import Absent, Content, Destination, Published, Reference, Unknown
 from service.platforms.mastodon import Mastodon
 from service.platforms.mastodon_search import plain_text
 from tests.platforms.helpers import Row, image
+from tests.platforms.rigs.mastodon import account as strict_account
 from tests.platforms.test_mastodon import TEXT, account, publish
 from tests.servers.mastodon import MastodonServer
+from tests.servers.mastodon_strict import StrictMastodon
 
 pytestmark = pytest.mark.asyncio
-
-
-@pytest.fixture
-def mastodon(outbound: Outbound) -> Mastodon:
-    return Mastodon(outbound)
 
 
 @pytest.fixture
@@ -57,6 +53,20 @@ async def test_reconciling_finds_the_post_among_others(
     assert await mastodon.reconcile(later) == published
 
 
+async def test_the_parts_of_a_thread_that_say_the_same_are_told_apart(
+    mastodon: Mastodon, mastodon_server: MastodonServer, destination: Destination
+) -> None:
+    """What a post answers is compared, too."""
+    started = datetime.now(UTC)
+    first = await publish(mastodon, Row().publication(destination, Content("Again!")))
+    second = Row().publication(destination, Content("Again!"), committed_since=started)
+    second.reply_to = second.root = Reference(first.remote_id)
+    assert await mastodon.reconcile(second) == Absent()
+    published = await publish(mastodon, second)
+    assert await mastodon.reconcile(second) == published
+    assert published.remote_id != first.remote_id
+
+
 async def test_reconciling_is_sure_of_absence_only_when_it_saw_everything(
     mastodon: Mastodon, mastodon_server: MastodonServer, destination: Destination
 ) -> None:
@@ -92,6 +102,23 @@ async def test_reconciling_without_a_stored_account(
     found = await mastodon.reconcile(publication)
     assert isinstance(found, Published)
     assert found.remote_id == post_id
+
+
+async def test_after_an_hour_the_key_is_forgotten_and_the_post_is_still_found(
+    mastodon: Mastodon, strict_mastodon: StrictMastodon
+) -> None:
+    """What would be a second post by then is found instead: the repeat window ends before."""
+    destination, started = strict_account(strict_mastodon), datetime.now(UTC)
+    publication = Row().publication(destination, Content("once"), committed_since=started)
+    published = await publish(mastodon, publication)
+    strict_mastodon.clock += timedelta(minutes=59)
+    assert await mastodon.commit(publication) == published
+    assert await mastodon.reconcile(publication) == published
+    assert len(strict_mastodon.posts) == 1
+    strict_mastodon.clock += timedelta(minutes=2)
+    assert await mastodon.commit(publication) != published
+    assert len(strict_mastodon.posts) == 2
+    assert mastodon.repeat_window < timedelta(hours=1)
 
 
 async def test_html_of_the_server() -> None:

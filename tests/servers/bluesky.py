@@ -1,42 +1,32 @@
 """An emulator of a Bluesky server: the XRPC calls of publishing, as documented and as observed.
 
 Sessions expire (400 ExpiredToken), refresh tokens work once, a record key is overwritten by
-putRecord and refused with 500 by createRecord, a missing record is 400 RecordNotFound.
+putRecord and refused with 500 by createRecord and applyWrites, a missing record is 400
+RecordNotFound, its removal 200. The video service answers at the same address.
 """
 
-import base64
 import hashlib
-import hmac
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from tests.servers.bluesky_lexicon import TID, Invalid, check_post
-from tests.servers.faults import Fault, Faults
-from tests.servers.threaded import ThreadedServer
+from tests.servers.bluesky_lexicon import TID, Invalid, check_record
+from tests.servers.bluesky_tokens import Received, bearer, cid_of, expiry, jwt, xrpc_error
+from tests.servers.bluesky_video import VideoEmulator
+from tests.servers.platform import Handler, PlatformServer
 
-MAX_BLOB = 50 * 2**20
+POST = "app.bsky.feed.post"
 SESSIONS_IN_5_MINUTES = 30
-Handler = Callable[[Request], Awaitable[Response]]
+POINTS = {"create": 3, "update": 2, "delete": 1}
+"""What a write costs of 5,000 points an hour (https://docs.bsky.app/docs/advanced-guides/rate-limits)."""
 
 
-class XrpcError(Exception):
-    """An error answer."""
-
-    def __init__(self, status: int, error: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"error": error, "message": message}
-
-
-class BlueskyServer(ThreadedServer):
+class BlueskyServer(PlatformServer):
     """One server with one account."""
 
     handle = "alice.test"
@@ -45,43 +35,62 @@ class BlueskyServer(ThreadedServer):
 
     def __init__(self) -> None:
         self.known_handles = {"bob.test": "did:plc:44ybard66vv44zksje25o7dz"}
-        self.access_seconds = 7_200
-        self._faults = Faults()
         self._serial = count(1)
-        self.reset()
-        calls: dict[str, tuple[str, Handler]] = {
-            "server.createSession": ("POST", self._create_session),
-            "server.refreshSession": ("POST", self._refresh_session),
-            "repo.uploadBlob": ("POST", self._upload_blob),
-            "repo.putRecord": ("POST", self._put_record),
-            "repo.createRecord": ("POST", self._create_record),
-            "repo.getRecord": ("GET", self._get_record),
-            "identity.resolveHandle": ("GET", self._resolve_handle),
-        }
-        routes = [
-            Route(f"/xrpc/com.atproto.{name}", self._guarded(handler), methods=[method])
-            for name, (method, handler) in calls.items()
-        ]
-        super().__init__(Starlette(routes=routes))
+        super().__init__()
 
     def reset(self) -> None:
         """Forget everything."""
-        self.records: dict[str, dict[str, Any]] = {}
+        super().reset()
+        self.records: dict[tuple[str, str], dict[str, Any]] = {}
         self.blobs: dict[str, dict[str, Any]] = {}
         self.access: set[str] = set()
         self.refresh: set[str] = set()
         self.logins = self.refreshes = self.uploads = self.writes = 0
         self.access_seconds = 7_200
-        self._faults.clear()
+        self.password = type(self).password
+        self.max_blob = 50 * 2**20
+        self.points = 5_000
+        self.numbers: dict[str, int] = {}
+        """A post's counts, by the lexicon's names."""
+        self.videos = VideoEmulator(self.did, lambda: self.url, self._store, self.violation)
+
+    def routes(self) -> Sequence[tuple[str, str, Handler]]:
+        """Return what the server and the video service serve."""
+        calls: dict[str, tuple[str, Handler]] = {
+            "com.atproto.server.createSession": ("POST", self._create_session),
+            "com.atproto.server.refreshSession": ("POST", self._refresh_session),
+            "com.atproto.server.getServiceAuth": ("GET", self._service_auth),
+            "com.atproto.repo.uploadBlob": ("POST", self._upload_blob),
+            "com.atproto.repo.putRecord": ("POST", self._put_record),
+            "com.atproto.repo.createRecord": ("POST", self._create_record),
+            "com.atproto.repo.applyWrites": ("POST", self._apply_writes),
+            "com.atproto.repo.deleteRecord": ("POST", self._delete_record),
+            "com.atproto.repo.getRecord": ("GET", self._get_record),
+            "com.atproto.identity.resolveHandle": ("GET", self._resolve_handle),
+            "app.bsky.feed.getPosts": ("GET", self._get_posts),
+            "app.bsky.actor.getProfile": ("GET", self._get_profile),
+        }
+        own = [(method, f"/xrpc/{name}", handler) for name, (method, handler) in calls.items()]
+        return [*own, *((m, path, self._late(path)) for m, path, _ in self.videos.routes())]
+
+    def _late(self, path: str) -> Handler:
+        """Return a handler of the video service as it is then: `reset` makes it anew."""
+
+        async def handler(request: Request) -> Response:
+            [found] = [each for _, known, each in self.videos.routes() if known == path]
+            return await found(request)
+
+        return handler
 
     @property
     def posts(self) -> list[dict[str, Any]]:
-        """The records with their `uri` and `cid`."""
-        return list(self.records.values())
+        """The posts with their `uri`, `cid` and `record`."""
+        return [found for (collection, _), found in self.records.items() if collection == POST]
 
-    def fail(self, fault: Fault) -> None:
-        """Arm a fault."""
-        self._faults.arm(fault)
+    def gate(self, collection: str, rkey: str) -> dict[str, Any] | None:
+        """The record of a threadgate or postgate, if there is one."""
+        found = self.records.get((collection, rkey))
+        return found["record"] if found else None
 
     def expire_access(self) -> None:
         """Let every access token given out so far be refused as expired."""
@@ -91,151 +100,216 @@ class BlueskyServer(ThreadedServer):
         """Let every refresh token given out so far be refused."""
         self.refresh.clear()
 
+    def revoke_password(self) -> None:
+        """Let the account's app password be refused."""
+        self.password = ""
+
     def forget_blobs(self) -> None:
         """Collect the uploaded blobs as garbage."""
         self.blobs.clear()
 
+    def _store(self, blob: dict[str, Any]) -> None:
+        self.blobs[blob["ref"]["$link"]] = blob
+
     def _guarded(self, handler: Handler) -> Handler:
-        async def guarded(request: Request) -> Response:
-            answer = await self._faults.answer(request)
-            if answer is None:
-                try:
-                    answer = await handler(request)
-                except XrpcError as error:
-                    answer = JSONResponse(error.body, error.status)
-            answer.headers.setdefault("RateLimit-Limit", "3000")
-            answer.headers.setdefault("RateLimit-Remaining", "2999")
+        guarded = super()._guarded(handler)
+
+        async def limited(request: Request) -> Response:
+            answer = await guarded(request)
+            writes = "com.atproto.repo" in request.url.path and request.method == "POST"
+            answer.headers.setdefault("RateLimit-Limit", "5000" if writes else "3000")
+            left = max(self.points, 0) if writes else 2_999
+            answer.headers.setdefault("RateLimit-Remaining", str(left))
             answer.headers.setdefault("RateLimit-Reset", str(int(time.time()) + 300))
-            answer.headers.setdefault("RateLimit-Policy", "3000;w=300")
+            answer.headers.setdefault("RateLimit-Policy", "5000;w=3600" if writes else "3000;w=300")
             return answer
 
-        return guarded
+        return limited
 
-    def _session(self) -> Response:
-        tokens = {
-            "accessJwt": _jwt("com.atproto.access", self.access_seconds, next(self._serial)),
-            "refreshJwt": _jwt("com.atproto.refresh", 5_184_000, next(self._serial)),
+    def open_session(self) -> dict[str, Any]:
+        """Return a new session, as a login answers it."""
+        serial = next(self._serial)
+        access = jwt({"scope": "com.atproto.access"}, self.access_seconds, serial)
+        refresh = jwt({"scope": "com.atproto.refresh"}, 5_184_000, serial)
+        self.access.add(access)
+        self.refresh.add(refresh)
+        service = {
+            "id": "#atproto_pds",
+            "type": "AtprotoPersonalDataServer",
+            "serviceEndpoint": self.url,
         }
-        self.access.add(tokens["accessJwt"])
-        self.refresh.add(tokens["refreshJwt"])
-        return JSONResponse({"did": self.did, "handle": self.handle, "active": True, **tokens})
+        return {
+            "did": self.did,
+            "handle": self.handle,
+            "active": True,
+            "accessJwt": access,
+            "refreshJwt": refresh,
+            "didDoc": {"id": self.did, "service": [service]},
+        }
 
     async def _create_session(self, request: Request) -> Response:
-        body = await request.json()
+        body = await self._body(request, {"identifier", "password"})
         if self.logins >= SESSIONS_IN_5_MINUTES:
-            raise XrpcError(429, "RateLimitExceeded", "Rate Limit Exceeded")
+            raise xrpc_error(429, "RateLimitExceeded", "Rate Limit Exceeded")
         if (body["identifier"], body["password"]) != (self.handle, self.password):
-            raise XrpcError(401, "AuthenticationRequired", "Invalid identifier or password")
+            raise xrpc_error(401, "AuthenticationRequired", "Invalid identifier or password")
         self.logins += 1
-        return self._session()
+        return JSONResponse(self.open_session())
 
     async def _refresh_session(self, request: Request) -> Response:
-        token = _bearer(request)
+        token = bearer(request)
         if token not in self.refresh:
-            raise XrpcError(400, "ExpiredToken", "Token has been revoked")
+            raise xrpc_error(400, "ExpiredToken", "Token has been revoked")
         self.refresh.remove(token)
         self.refreshes += 1
-        return self._session()
+        return JSONResponse(self.open_session())
+
+    async def _service_auth(self, request: Request) -> Response:
+        self._authorize(request)
+        asked = request.query_params
+        token = self.videos.token(asked["aud"], asked["lxm"], asked.get("exp"))
+        return JSONResponse({"token": token})
 
     def _authorize(self, request: Request) -> None:
-        token = _bearer(request)
+        token = bearer(request)
         if token in self.refresh:
-            raise XrpcError(400, "InvalidToken", "Bad token scope")
-        if token not in self.access or _expiry(token) < time.time():
-            raise XrpcError(400, "ExpiredToken", "Token has expired")
+            raise xrpc_error(400, "InvalidToken", "Bad token scope")
+        if token not in self.access or expiry(token) < time.time():
+            raise xrpc_error(400, "ExpiredToken", "Token has expired")
+
+    async def _body(
+        self, request: Request, required: set[str], optional: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Read a procedure's input; fields that its lexicon does not know are violations."""
+        body = await request.json()
+        if not isinstance(body, dict) or not required <= body.keys():
+            raise xrpc_error(400, "InvalidRequest", f"Input must have {sorted(required)}")
+        for name in body.keys() - required - set(optional):
+            self.violation(f"{request.url.path} with the unknown field {name}")
+        return body
 
     async def _upload_blob(self, request: Request) -> Response:
-        body = await request.body()
+        received = await Received.of(request)
         self._authorize(request)
-        if len(body) > MAX_BLOB:
-            raise XrpcError(413, "PayloadTooLarge", "request entity too large")
-        if int(request.headers["content-length"]) != len(body):
-            raise XrpcError(400, "InvalidRequest", "content-length does not match")
+        if received.size > self.max_blob:
+            raise xrpc_error(413, "PayloadTooLarge", "request entity too large")
         self.uploads += 1
-        link = _cid(body)
-        blob = {
-            "$type": "blob",
-            "ref": {"$link": link},
-            "mimeType": request.headers["content-type"],
-            "size": len(body),
-        }
-        self.blobs[link] = blob
+        blob = received.blob(request.headers["content-type"])
+        self._store(blob)
         return JSONResponse({"blob": blob})
 
-    async def _checked(self, request: Request) -> tuple[str, Any]:
-        body = await request.json()
+    async def _write_body(self, request: Request) -> dict[str, Any]:
+        fields = {"repo", "collection", "rkey", "record"}
+        body = await self._body(request, fields, ["validate"])
         self._authorize(request)
-        if body["repo"] != self.did or body["collection"] != "app.bsky.feed.post":
-            raise XrpcError(400, "InvalidRequest", "not your repository or collection")
-        if not TID.fullmatch(body["rkey"]):
-            raise XrpcError(400, "InvalidRequest", "Invalid record key: tid")
+        if body["repo"] != self.did:
+            raise xrpc_error(400, "InvalidRequest", "not your repository")
+        self._check(body["collection"], body["rkey"], body["record"])
+        return body
+
+    def _check(self, collection: str, rkey: str, record: Any) -> None:
+        if not TID.fullmatch(rkey):
+            raise xrpc_error(400, "InvalidRequest", "Invalid record key: tid")
         try:
-            blobs = check_post(body["record"])
+            blobs = check_record(collection, record, f"at://{self.did}", rkey)
         except Invalid as error:
-            text = f"Invalid app.bsky.feed.post record: {error}"
-            raise XrpcError(400, "InvalidRequest", text) from error
+            text = f"Invalid {collection} record: {error}"
+            raise xrpc_error(400, "InvalidRequest", text) from error
         for blob in blobs:
             if self.blobs.get(blob["ref"]["$link"]) != blob:
                 text = f"Could not find blob: {blob['ref']['$link']}"
-                raise XrpcError(400, "BlobNotFound", text)
-        return body["rkey"], body["record"]
+                raise xrpc_error(400, "BlobNotFound", text)
+        for name, reference in record.get("reply", {}).items():
+            _, key = self._key(reference["uri"])
+            known = self.records.get((POST, key))
+            if known is None or known["cid"] != reference["cid"]:
+                self.violation(f"{name} is no post: {reference}")
+
+    def _key(self, uri: str) -> tuple[str, str]:
+        _, collection, rkey = uri.removeprefix("at://").split("/")
+        return collection, rkey
+
+    def _spend(self, *writes: str) -> None:
+        cost = sum(POINTS[write] for write in writes)
+        if cost > self.points:
+            raise xrpc_error(429, "RateLimitExceeded", "Rate Limit Exceeded")
+        self.points -= cost
 
     async def _put_record(self, request: Request) -> Response:
-        return self._write(*await self._checked(request))
+        body = await self._write_body(request)
+        key = body["collection"], body["rkey"]
+        self._spend("update" if key in self.records else "create")
+        return JSONResponse({**self._put(key, body["record"]), "validationStatus": "valid"})
 
     async def _create_record(self, request: Request) -> Response:
-        rkey, record = await self._checked(request)
-        if rkey in self.records:
-            raise XrpcError(500, "InternalServerError", "Internal Server Error")
-        return self._write(rkey, record)
+        body = await self._write_body(request)
+        key = body["collection"], body["rkey"]
+        if key in self.records:
+            raise xrpc_error(500, "InternalServerError", "Internal Server Error")
+        self._spend("create")
+        return JSONResponse({**self._put(key, body["record"]), "validationStatus": "valid"})
 
-    def _write(self, rkey: str, record: Any) -> Response:
+    async def _apply_writes(self, request: Request) -> Response:
+        """Create records, all or none; nothing else is done here."""
+        body = await self._body(request, {"repo", "writes"}, ["validate"])
+        self._authorize(request)
+        if body["repo"] != self.did or not 1 <= len(body["writes"]) <= 200:
+            raise xrpc_error(400, "InvalidRequest", "not your repository, or too many writes")
+        keys = []
+        for write in body["writes"]:
+            if write["$type"] != "com.atproto.repo.applyWrites#create" or len(write) != 4:
+                self.violation(f"applyWrites with {sorted(write)}")
+            self._check(write["collection"], write["rkey"], write["value"])
+            keys.append((write["collection"], write["rkey"]))
+        if any(key in self.records for key in keys):
+            raise xrpc_error(500, "InternalServerError", "Internal Server Error")
+        self._spend(*("create" for _ in keys))
+        made = [self._put(key, w["value"]) for key, w in zip(keys, body["writes"], strict=True)]
+        kind = {"$type": "com.atproto.repo.applyWrites#createResult"}
+        return JSONResponse({"results": [{**kind, **each} for each in made]})
+
+    def _put(self, key: tuple[str, str], record: dict[str, Any]) -> dict[str, str]:
         self.writes += 1
-        uri = f"at://{self.did}/app.bsky.feed.post/{rkey}"
-        cid = _cid(json.dumps(record, sort_keys=True).encode())
-        self.records[rkey] = {"uri": uri, "cid": cid, "record": record}
-        return JSONResponse({"uri": uri, "cid": cid, "validationStatus": "valid"})
+        uri = f"at://{self.did}/{key[0]}/{key[1]}"
+        digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).digest()
+        made = {"uri": uri, "cid": cid_of(digest)}
+        text = {"text": record["text"]} if "text" in record else {}
+        self.records[key] = {"id": uri, **text, **made, "record": record}
+        return made
+
+    async def _delete_record(self, request: Request) -> Response:
+        body = await self._body(request, {"repo", "collection", "rkey"})
+        self._authorize(request)
+        self._spend("delete")
+        self.records.pop((body["collection"], body["rkey"]), None)
+        return JSONResponse({})
 
     async def _get_record(self, request: Request) -> Response:
-        rkey = request.query_params["rkey"]
-        if rkey not in self.records:
-            raise XrpcError(400, "RecordNotFound", f"Could not locate record: {rkey}")
-        found = self.records[rkey]
+        asked = request.query_params
+        found = self.records.get((asked["collection"], asked["rkey"]))
+        if found is None or asked["repo"] != self.did:
+            raise xrpc_error(400, "RecordNotFound", f"Could not locate record: {asked['rkey']}")
         return JSONResponse({"uri": found["uri"], "cid": found["cid"], "value": found["record"]})
 
     async def _resolve_handle(self, request: Request) -> Response:
         did = self.known_handles.get(request.query_params["handle"])
         if did is None:
-            raise XrpcError(400, "InvalidRequest", "Unable to resolve handle")
+            raise xrpc_error(400, "InvalidRequest", "Unable to resolve handle")
         return JSONResponse({"did": did})
 
+    async def _get_posts(self, request: Request) -> Response:
+        self._authorize(request)
+        uris = request.query_params.getlist("uris")
+        shown = [
+            {"uri": post["uri"], "cid": post["cid"], "record": post["record"], **self.numbers}
+            for post in self.posts
+            if post["uri"] in uris
+        ]
+        return JSONResponse({"posts": shown})
 
-def _bearer(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme != "Bearer" or not token:
-        raise XrpcError(401, "AuthMissing", "Authentication Required")
-    return token
-
-
-def _jwt(scope: str, seconds: int, serial: int) -> str:
-    issued = int(time.time())
-    claims = {"scope": scope, "iat": issued, "exp": issued + seconds, "jti": str(serial)}
-    parts = [{"alg": "HS256", "typ": "at+jwt"}, claims]
-    signed = ".".join(_base64url(json.dumps(part).encode()) for part in parts)
-    return f"{signed}.{_base64url(hmac.digest(b'key', signed.encode(), 'sha256'))}"
-
-
-def _expiry(token: str) -> int:
-    payload = token.split(".")[1]
-    expiry: int = json.loads(base64.urlsafe_b64decode(payload + "==="))["exp"]
-    return expiry
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _cid(data: bytes) -> str:
-    """A CIDv1 of raw bytes: https://github.com/multiformats/cid."""
-    multihash = b"\x01\x55\x12\x20" + hashlib.sha256(data).digest()
-    return "b" + base64.b32encode(multihash).decode().lower().rstrip("=")
+    async def _get_profile(self, request: Request) -> Response:
+        self._authorize(request)
+        if request.query_params["actor"] not in (self.did, self.handle):
+            raise xrpc_error(400, "InvalidRequest", "Profile not found")
+        counts = {"followersCount": 12, "followsCount": 3, "postsCount": len(self.posts)}
+        return JSONResponse({"did": self.did, "handle": self.handle, **counts})

@@ -93,6 +93,10 @@ class MastodonServer:
         answer = self._client.post("/api/v1/statuses", json={"status": text})
         return str(answer.raise_for_status().json()["id"])
 
+    def favourite(self, post_id: str) -> None:
+        """Favourite a post."""
+        self._client.post(f"/api/v1/statuses/{post_id}/favourite").raise_for_status()
+
     def add_media(self, content: bytes) -> str:
         """Upload an image by another client and return its id."""
         files = {"file": ("a.png", content, "image/png")}

@@ -7,6 +7,7 @@ documentation does not know in `violations`, which tests expect to stay empty.
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.applications import Starlette
@@ -18,6 +19,10 @@ from tests.servers.faults import Dropped, Fault, Faults
 from tests.servers.threaded import ThreadedServer
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+def _none() -> None:
+    return None
 
 
 class Refusal(Exception):
@@ -36,6 +41,8 @@ class PlatformServer(ThreadedServer, ABC):
         self.violations: list[str] = []
         self.calls: list[tuple[str, str]] = []
         """Method and path of every request, in order."""
+        self.trouble: Callable[[], Fault | None] = _none
+        """Asked at each request for what befalls it, beside the faults that are armed."""
         self.reset()
         routes = [
             Route(path, self._guarded(handler), methods=[method])
@@ -70,6 +77,8 @@ class PlatformServer(ThreadedServer, ABC):
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
             self.calls.append((request.method, request.url.path))
+            if trouble := self.trouble():
+                self.fail(replace(trouble, path=request.url.path, method=request.method))
             answer = await self._faults.answer(request)
             if answer is not None:
                 await request.body()

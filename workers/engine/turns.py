@@ -65,6 +65,7 @@ class Turns:
         self._waiting: deque[Running] = deque()
         self._active = 0
         self._due: asyncio.TimerHandle | None = None
+        self._due_at = 0.0  # uvloop's handle of a timer that is due now cannot tell
         self._idle = asyncio.Event()
         self._idle.set()
         self._isolation = Isolation(self.runs, self.wake)
@@ -186,12 +187,13 @@ class Turns:
         delay = SAFETY_POLL if self.broker.tracking else self._worker.poll_delay_s
         if due_ms is not None:
             delay = min(delay, self._seconds_until(due_ms))
+        self._due_at = self._loop.time() + delay
         self._due = self._loop.call_later(delay, self.wakes.feed)
 
     def _remind(self, due_ms: float) -> None:
         """Look again when a job is due that we queued ourselves: our own writes wake us not."""
         delay = self._seconds_until(due_ms)
-        if self._due is None or self._loop.time() + delay < self._due.when():
+        if self._due is None or self._loop.time() + delay < self._due_at:
             self._set_timer(due_ms)
 
     def _seconds_until(self, due_ms: float) -> float:

@@ -1,0 +1,1 @@
+"""Publishing to all platforms at once, while calls fail and workers die."""
