@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping
 
-from service.platforms.bluesky import Bluesky
+from service.platforms.bluesky.adapter import Bluesky
 from service.platforms.contract import Platform
-from service.platforms.facebook import Facebook
+from service.platforms.facebook.adapter import Facebook
 from service.platforms.feed import feed
-from service.platforms.instagram import Instagram
-from service.platforms.linkedin import LinkedIn
-from service.platforms.mastodon import Mastodon
+from service.platforms.instagram.adapter import Instagram
+from service.platforms.linkedin.adapter import LinkedIn
+from service.platforms.mastodon.adapter import Mastodon
 from service.platforms.setup import Setup
-from service.platforms.threads import Threads
-from service.platforms.tiktok import TikTok
-from service.platforms.webhook import Webhook
-from service.platforms.x import X
-from service.platforms.youtube import YouTube
+from service.platforms.threads.adapter import Threads
+from service.platforms.tiktok.adapter import TikTok
+from service.platforms.webhook.adapter import Webhook
+from service.platforms.x.adapter import X
+from service.platforms.youtube.adapter import YouTube
 
 ALIASES = {"twitter": "x"}
 """Other names that people write."""

@@ -6,8 +6,8 @@ import pytest
 import pytest_asyncio
 
 from service.kit.outbound import Outbound
-from service.platforms.bluesky import Bluesky
-from service.platforms.mastodon import Mastodon
+from service.platforms.bluesky.adapter import Bluesky
+from service.platforms.mastodon.adapter import Mastodon
 from service.platforms.setup import Setup
 from tests.servers.bluesky import BlueskyServer
 from tests.servers.mastodon import MastodonServer

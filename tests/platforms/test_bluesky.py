@@ -12,8 +12,8 @@ import pytest
 from service.errors import InvalidInput
 from service.kit.ids import uuid7
 from service.platforms import fitting
-from service.platforms.bluesky import Bluesky
-from service.platforms.bluesky_post import record_key
+from service.platforms.bluesky.adapter import Bluesky
+from service.platforms.bluesky.post import record_key
 from service.platforms.contract import Absent, Content, Destination, Publication, Published
 from service.platforms.failures import (
     Ambiguous,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.kit.ids import uuid7
-from service.platforms.bluesky_post import build, facets, mentioned_handles, post_text, record_key
+from service.platforms.bluesky.post import build, facets, mentioned_handles, post_text, record_key
 from service.platforms.contract import Content, MediaFile
 from tests.servers.bluesky_lexicon import TID, check_post
 

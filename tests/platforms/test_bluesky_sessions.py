@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from service.platforms.bluesky import Bluesky
-from service.platforms.bluesky_sessions import Session
+from service.platforms.bluesky.adapter import Bluesky
+from service.platforms.bluesky.sessions import Session
 from service.platforms.contract import Content, Reference
 from service.platforms.failures import AuthFailed, TokenExpired, Transient
 from service.platforms.tokens import expires_at

@@ -6,8 +6,8 @@ from typing import Any, Literal
 import pytest
 import pytest_asyncio
 
-from service.platforms.bluesky import Bluesky
-from service.platforms.bluesky_post import record_key
+from service.platforms.bluesky.adapter import Bluesky
+from service.platforms.bluesky.post import record_key
 from service.platforms.contract import Absent, Content, Destination, Published, Reference
 from service.platforms.failures import (
     Ambiguous,

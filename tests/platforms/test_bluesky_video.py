@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from service.kit.ids import uuid7
-from service.platforms.bluesky import Bluesky
+from service.platforms.bluesky.adapter import Bluesky
 from service.platforms.contract import Content, Destination, MediaFile, Wait
 from service.platforms.failures import RateLimited, Rejected, TokenExpired, Transient
 from tests.platforms.helpers import Row

@@ -8,7 +8,7 @@ import pytest
 
 from service.kit.outbound import Outbound
 from service.platforms.contract import Absent, Content, Published, Reference, Unknown
-from service.platforms.facebook import Facebook
+from service.platforms.facebook.adapter import Facebook
 from service.platforms.failures import (
     Ambiguous,
     AuthFailed,

@@ -11,7 +11,7 @@ import pytest
 from service.errors import InvalidInput
 from service.kit.outbound import Outbound
 from service.platforms.contract import Content, OAuth
-from service.platforms.facebook import Facebook
+from service.platforms.facebook.adapter import Facebook
 from service.platforms.failures import AuthFailed, Transient
 from service.platforms.setup import App, Setup
 from tests.platforms.rigs.facebook import FacebookRig

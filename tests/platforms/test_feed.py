@@ -6,9 +6,13 @@ import pytest
 
 from service.errors import InvalidInput
 from service.kit.ids import uuid7
+from service.kit.outbound import Outbound
 from service.platforms.contract import Absent, Content, Destination, Published
 from service.platforms.feed import Feed, feed
-from service.platforms.sandbox import instagram, x
+from service.platforms.instagram.adapter import Instagram
+from service.platforms.sandbox import Sandbox
+from service.platforms.setup import Setup
+from service.platforms.x.adapter import X
 from tests.platforms.helpers import Row
 
 pytestmark = pytest.mark.asyncio
@@ -16,7 +20,12 @@ pytestmark = pytest.mark.asyncio
 PUBLIC = "https://almanac.example"
 
 
-@pytest.mark.parametrize("platform", [feed(), x(), instagram()], ids=lambda p: p.name)
+SETUP = Setup(Outbound())
+
+
+@pytest.mark.parametrize(
+    "platform", [feed(), Sandbox(X(SETUP)), Sandbox(Instagram(SETUP))], ids=lambda p: p.name
+)
 async def test_the_delivery_is_the_entry(platform: Feed) -> None:
     profile = await platform.connect(f"{PUBLIC}/", {"handle": " @news ", "display_name": "News"})
     assert (profile.handle, profile.display_name, profile.base_url) == ("news", "News", PUBLIC)

@@ -12,7 +12,7 @@ from service.errors import InvalidInput
 from service.kit.outbound import Outbound
 from service.platforms.contract import Content, Destination, MediaFile, OAuth
 from service.platforms.failures import AuthFailed, RateLimited, TokenExpired, Transient
-from service.platforms.instagram import Instagram
+from service.platforms.instagram.adapter import Instagram
 from service.platforms.setup import App, Setup
 from service.platforms.tokens import expires_at
 from tests.platforms.helpers import Row, image

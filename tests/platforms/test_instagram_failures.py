@@ -19,7 +19,7 @@ from service.platforms.failures import (
     TokenExpired,
     Transient,
 )
-from service.platforms.meta_graph import ContainerGone
+from service.platforms.meta.graph import ContainerGone
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs.instagram import InstagramRig
 from tests.platforms.rigs.meta import graph, publish, ready

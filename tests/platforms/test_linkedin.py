@@ -19,7 +19,7 @@ from service.platforms.contract import (
     Wait,
 )
 from service.platforms.failures import Ambiguous, Rejected, Transient
-from service.platforms.linkedin import MEMBERS_ARE_PRIVATE
+from service.platforms.linkedin.adapter import MEMBERS_ARE_PRIVATE
 from tests.platforms.helpers import Row
 from tests.platforms.rigs.linkedin import LinkedInRig, bring
 from tests.servers.faults import Fault

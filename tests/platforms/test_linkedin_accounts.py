@@ -20,9 +20,9 @@ from service.platforms.failures import (
     TokenExpired,
     Transient,
 )
-from service.platforms.linkedin import LinkedIn
-from service.platforms.linkedin_errors import midnight_utc
-from service.platforms.linkedin_post import LIMITS
+from service.platforms.linkedin.adapter import LinkedIn
+from service.platforms.linkedin.errors import midnight_utc
+from service.platforms.linkedin.post import LIMITS
 from service.platforms.setup import Setup
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs.linkedin import DAILY, LinkedInRig, video

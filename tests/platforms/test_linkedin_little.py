@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.platforms.linkedin_little import RESERVED, escape, little, plain
+from service.platforms.linkedin.little import RESERVED, escape, little, plain
 from tests.servers.linkedin_rules import shown
 
 TEXTS = st.text(st.one_of(st.sampled_from(RESERVED + " #ab1\n.:/"), st.characters()))

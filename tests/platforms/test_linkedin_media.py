@@ -9,7 +9,7 @@ import pytest
 from service.kit.outbound import Outbound
 from service.platforms.contract import Content, Handles, Publication, Wait
 from service.platforms.failures import PlatformError, Rejected, TokenExpired, Transient
-from service.platforms.linkedin_media import UploadGone
+from service.platforms.linkedin.media import UploadGone
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs.linkedin import LinkedInRig, bring, picture, video
 from tests.servers.faults import Fault

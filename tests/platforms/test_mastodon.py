@@ -22,7 +22,7 @@ from service.platforms.failures import (
     Rejected,
     Transient,
 )
-from service.platforms.mastodon import Mastodon
+from service.platforms.mastodon.adapter import Mastodon
 from service.platforms.setup import Setup
 from tests.platforms.helpers import Row, image
 from tests.servers.mastodon import MastodonServer

@@ -13,8 +13,8 @@ from service.kit.ids import uuid7
 from service.platforms.contract import Content, Destination, MediaFile, Wait
 from service.platforms.failures import AuthFailed, RateLimited, Rejected, Transient
 from service.platforms.limits import VideoLimits
-from service.platforms.mastodon import Mastodon
-from service.platforms.mastodon_instance import Instance
+from service.platforms.mastodon.adapter import Mastodon
+from service.platforms.mastodon.instance import Instance
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs.mastodon import MP4, account, picture, video
 from tests.platforms.test_mastodon import publish

@@ -10,7 +10,7 @@ from service.errors import InvalidInput
 from service.kit.ids import uuid7
 from service.platforms.contract import Authorization, Content, Destination, OAuth, Reference
 from service.platforms.failures import AuthFailed, Rejected, TokenExpired, Transient
-from service.platforms.mastodon import Mastodon
+from service.platforms.mastodon.adapter import Mastodon
 from service.platforms.tokens import expires_at
 from tests.platforms.helpers import Row
 from tests.platforms.rigs.mastodon import account

@@ -7,7 +7,7 @@ import pytest
 from service.platforms.contract import Content, Destination, Reference
 from service.platforms.failures import Rejected, Transient
 from service.platforms.limits import Replies
-from service.platforms.mastodon import Mastodon
+from service.platforms.mastodon.adapter import Mastodon
 from tests.platforms.helpers import Row
 from tests.platforms.test_mastodon import account, publish
 from tests.servers.mastodon import MastodonServer

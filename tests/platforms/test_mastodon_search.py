@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from service.platforms.contract import Absent, Content, Destination, Published, Reference, Unknown
-from service.platforms.mastodon import Mastodon
-from service.platforms.mastodon_search import plain_text
+from service.platforms.mastodon.adapter import Mastodon
+from service.platforms.mastodon.search import plain_text
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs.mastodon import account as strict_account
 from tests.platforms.test_mastodon import TEXT, account, publish

@@ -18,7 +18,7 @@ from service.platforms.failures import (
     Transient,
 )
 from service.platforms.http import Step
-from service.platforms.meta_graph import ContainerGone, Duplicate, Missing, failure, used_up_until
+from service.platforms.meta.graph import ContainerGone, Duplicate, Missing, failure, used_up_until
 
 READ = Step("Instagram", "reading", secrets=("EAAGsecret",))
 COMMIT = Step("Instagram", "posting", commits=True)

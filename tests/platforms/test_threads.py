@@ -19,7 +19,7 @@ from service.platforms.failures import (
     RateLimited,
     Rejected,
 )
-from service.platforms.threads_content import LIMITS
+from service.platforms.threads.content import LIMITS
 from tests.platforms.helpers import Row
 from tests.platforms.rigs.threads import LIMIT, ThreadsRig, medium
 from tests.servers.faults import Fault

@@ -11,7 +11,7 @@ from service.kit.outbound import Outbound
 from service.platforms.contract import Content, Published, Reference
 from service.platforms.failures import AuthFailed, PlatformError, RateLimited, Rejected, Transient
 from service.platforms.setup import Setup
-from service.platforms.threads import Threads
+from service.platforms.threads.adapter import Threads
 from tests.platforms.helpers import Row
 from tests.platforms.rigs import threads as rig
 from tests.platforms.rigs.threads import ThreadsRig

@@ -23,7 +23,7 @@ from service.platforms.failures import (
     TokenExpired,
     Transient,
 )
-from service.platforms.meta_graph import ContainerGone
+from service.platforms.meta.graph import ContainerGone
 from tests.platforms.helpers import Row
 from tests.platforms.rigs import threads as rig
 from tests.platforms.rigs.threads import ThreadsRig, medium

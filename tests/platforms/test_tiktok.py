@@ -15,8 +15,8 @@ from service.platforms.failures import (
     RateLimited,
     Rejected,
 )
-from service.platforms.tiktok_chunks import CHUNK
-from service.platforms.tiktok_post import LIMITS
+from service.platforms.tiktok.chunks import CHUNK
+from service.platforms.tiktok.post import LIMITS
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs import tiktok as rig
 from tests.platforms.rigs.tiktok import EVERYONE, ONLY_ME, TikTokRig, video

@@ -11,7 +11,7 @@ from service.kit.outbound import Outbound
 from service.platforms.contract import Reference
 from service.platforms.failures import AuthFailed, PlatformError, RateLimited, Transient
 from service.platforms.setup import Setup
-from service.platforms.tiktok import TikTok
+from service.platforms.tiktok.adapter import TikTok
 from tests.platforms.rigs import tiktok as rig
 from tests.platforms.rigs.tiktok import TikTokRig
 from tests.servers.faults import Fault

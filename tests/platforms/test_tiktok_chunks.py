@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.platforms.tiktok_chunks import CHUNK, Chunk, Plan, plan
+from service.platforms.tiktok.chunks import CHUNK, Chunk, Plan, plan
 from tests.servers.tiktok_rules import check_video_source
 
 sizes = st.integers(1, 4 * 2**30)

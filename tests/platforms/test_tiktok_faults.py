@@ -16,7 +16,7 @@ from service.platforms.failures import (
     TokenExpired,
     Transient,
 )
-from service.platforms.tiktok_chunks import CHUNK
+from service.platforms.tiktok.chunks import CHUNK
 from tests.platforms.helpers import Row
 from tests.platforms.rigs import tiktok as rig
 from tests.platforms.rigs.tiktok import EVERYONE, TikTokRig, video

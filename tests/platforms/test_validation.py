@@ -13,6 +13,7 @@ from service.platforms.contract import Content, CredentialField, MediaFile
 from service.platforms.lengths import length
 from service.platforms.limits import Limits
 from service.platforms.registry import ALIASES, build
+from service.platforms.sandbox import adapter
 from service.platforms.setup import Setup
 from service.platforms.validation import check_credentials, problems, server_root
 
@@ -195,9 +196,17 @@ def test_what_is_no_server(given_url: str) -> None:
 
 
 def test_the_registry_says_what_is_live() -> None:
-    """G030: X and Instagram are there as sandboxes, under the names people use."""
-    live = {name for name, platform in PLATFORMS.items() if platform.live}
-    assert set(PLATFORMS) == {"feed", "mastodon", "bluesky", "webhook", "x", "instagram"}
-    assert live == {"feed", "mastodon", "bluesky", "webhook"}
-    assert {n for n, p in PLATFORMS.items() if p.local} == {"feed", "x", "instagram"}
+    """G030: all nine networks, under the names people use; each can also be a sandbox."""
+    networks = {
+        *("mastodon", "bluesky", "x", "instagram", "facebook"),
+        *("threads", "tiktok", "youtube", "linkedin"),
+    }
+    assert set(PLATFORMS) == {"feed", "webhook"} | networks
+    assert all(platform.live for platform in PLATFORMS.values())
+    assert {name for name, platform in PLATFORMS.items() if platform.local} == {"feed"}
     assert PLATFORMS[ALIASES["twitter"]].title == "X"
+    for name in networks:
+        sandboxed = adapter(PLATFORMS, name, local=True)
+        assert (sandboxed.live, sandboxed.local, sandboxed.name) == (False, True, name)
+        assert sandboxed.limits == PLATFORMS[name].limits
+        assert adapter(PLATFORMS, name, local=False) is PLATFORMS[name]

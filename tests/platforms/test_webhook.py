@@ -18,8 +18,8 @@ from service.platforms.failures import (
     Rejected,
     Transient,
 )
-from service.platforms.webhook import Webhook
-from service.platforms.webhook_kinds import KINDS, kind_of
+from service.platforms.webhook.adapter import Webhook
+from service.platforms.webhook.kinds import KINDS, kind_of
 from tests.platforms.conftest import SECRET
 from tests.platforms.helpers import Row, image
 from tests.servers.faults import Fault

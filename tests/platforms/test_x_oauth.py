@@ -15,9 +15,9 @@ from service.platforms.contract import Content, Handles
 from service.platforms.failures import AuthFailed, TokenExpired, Transient
 from service.platforms.setup import App, Setup
 from service.platforms.tokens import expires_at
-from service.platforms.x import X
-from service.platforms.x_limits import LIMITS
-from service.platforms.x_oauth import SCOPES, XOAuth
+from service.platforms.x.adapter import X
+from service.platforms.x.limits import LIMITS
+from service.platforms.x.oauth import SCOPES, XOAuth
 from tests.platforms.helpers import Row
 from tests.platforms.rig import APP
 from tests.platforms.rigs.x import XRig

@@ -13,8 +13,8 @@ from service.kit.clock import now
 from service.kit.outbound import Outbound
 from service.platforms.contract import Absent, Content, Publication, Published, Unknown
 from service.platforms.failures import Ambiguous, TokenExpired
-from service.platforms.x_answers import Tweet
-from service.platforms.x_search import plain_text
+from service.platforms.x.answers import Tweet
+from service.platforms.x.search import plain_text
 from tests.platforms.helpers import Row
 from tests.platforms.rigs.x import POST, XRig, picture
 from tests.servers.faults import Fault

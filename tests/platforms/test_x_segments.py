@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.platforms.x_limits import VIDEO_BYTES
-from service.platforms.x_uploads import MOST_SEGMENTS, SEGMENT_BYTES, segments
+from service.platforms.x.limits import VIDEO_BYTES
+from service.platforms.x.uploads import MOST_SEGMENTS, SEGMENT_BYTES, segments
 
 
 @given(st.integers(1, MOST_SEGMENTS * SEGMENT_BYTES))

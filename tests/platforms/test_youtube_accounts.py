@@ -12,8 +12,8 @@ from service.kit.outbound import Outbound
 from service.platforms.contract import Content
 from service.platforms.failures import AuthFailed, Rejected, Transient
 from service.platforms.setup import App, Setup
-from service.platforms.youtube import YouTube
-from service.platforms.youtube_video import LIMITS
+from service.platforms.youtube.adapter import YouTube
+from service.platforms.youtube.video import LIMITS
 from tests.platforms.helpers import image
 from tests.platforms.rigs.youtube import OPTIONS, YouTubeRig, film, video
 from tests.servers.faults import Fault

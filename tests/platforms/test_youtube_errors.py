@@ -16,7 +16,7 @@ from service.platforms.failures import (
     TokenExpired,
     Transient,
 )
-from service.platforms.youtube_errors import midnight_pacific
+from service.platforms.youtube.errors import midnight_pacific
 from tests.platforms.helpers import Row
 from tests.platforms.rigs.youtube import SESSION, UPDATE, UPLOAD, YouTubeRig, bring, film
 from tests.servers.faults import Fault

@@ -46,7 +46,7 @@ class _Everything(dict[str, bytes]):
     def __missing__(self, url: str) -> bytes:
         return mp4() if url.endswith((".mp4", ".mov")) else jpeg()
 
-    def get(self, url: str, default: object = None) -> bytes:  # type: ignore[override] # never none
+    def get(self, url: str, default: object = None) -> bytes:
         return self[url]
 
 

@@ -6,9 +6,11 @@ from service.access import models as access
 from service.accounts import models as accounts
 from service.db import outbox
 from service.db.base import Base
+from service.measures import models as measures
 from service.media import models as media
 from service.monitoring import models as monitoring
 from service.notifications import models as notifications
+from service.planning import models as planning
 from service.posts import models as posts
 from service.schedules import models as schedules
 from service.webhooks import models as webhooks
@@ -16,7 +18,7 @@ from service.workflows import models as workflows
 
 TABLES = (
     *(access, accounts, media, monitoring, outbox, posts, notifications, webhooks, schedules),
-    workflows,
+    *(workflows, planning, measures),
 )
 """Imported so that their tables are known to autogenerate."""
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from service.kit.ids import uuid7
-from service.platforms.bluesky import Bluesky
-from service.platforms.bluesky_sessions import SessionAnswer, session_of
+from service.platforms.bluesky.adapter import Bluesky
+from service.platforms.bluesky.sessions import SessionAnswer, session_of
 from service.platforms.contract import Content, Destination, MediaFile, Platform
 from service.platforms.setup import Setup
 from tests.platforms.helpers import image

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from service.kit.ids import uuid7
 from service.platforms.contract import Content, Destination, MediaFile, Platform
-from service.platforms.facebook import Facebook
+from service.platforms.facebook.adapter import Facebook
 from service.platforms.setup import Setup
 from tests.platforms.helpers import image
 from tests.platforms.rig import Rig

@@ -11,7 +11,7 @@ from service.platforms.contract import (
     MediaFile,
     Platform,
 )
-from service.platforms.instagram import Instagram
+from service.platforms.instagram.adapter import Instagram
 from service.platforms.setup import Setup
 from tests.platforms.helpers import image
 from tests.platforms.rig import MANY, Rig

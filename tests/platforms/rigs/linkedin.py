@@ -12,8 +12,8 @@ from service.platforms.contract import (
     Publication,
     Published,
 )
-from service.platforms.linkedin import LinkedIn
-from service.platforms.linkedin_post import LIMITS
+from service.platforms.linkedin.adapter import LinkedIn
+from service.platforms.linkedin.post import LIMITS
 from service.platforms.setup import Setup
 from tests.platforms.helpers import image
 from tests.platforms.rig import MANY, Rig

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from service.kit.ids import uuid7
 from service.platforms.contract import Content, Destination, MediaFile, Platform
-from service.platforms.mastodon import Mastodon
+from service.platforms.mastodon.adapter import Mastodon
 from service.platforms.setup import Setup
 from tests.platforms.helpers import image
 from tests.platforms.rig import MANY, Rig

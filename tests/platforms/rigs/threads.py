@@ -15,8 +15,8 @@ from service.platforms.contract import (
     Published,
 )
 from service.platforms.setup import Setup
-from service.platforms.threads import Threads
-from service.platforms.threads_content import LIMITS
+from service.platforms.threads.adapter import Threads
+from service.platforms.threads.content import LIMITS
 from tests.platforms.helpers import Row
 from tests.platforms.rig import MANY, Rig
 from tests.servers.faults import Fault

@@ -15,8 +15,8 @@ from service.platforms.contract import (
     Wait,
 )
 from service.platforms.setup import Setup
-from service.platforms.tiktok import TikTok
-from service.platforms.tiktok_post import LIMITS
+from service.platforms.tiktok.adapter import TikTok
+from service.platforms.tiktok.post import LIMITS
 from tests.platforms.helpers import Row
 from tests.platforms.rig import MANY, Rig
 from tests.servers.faults import Fault

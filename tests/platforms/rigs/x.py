@@ -11,8 +11,8 @@ from service.kit.ids import uuid7
 from service.platforms.contract import Content, Destination, MediaFile
 from service.platforms.setup import Setup
 from service.platforms.tokens import TokenAnswer, renewed
-from service.platforms.x import X
-from service.platforms.x_limits import LIMITS
+from service.platforms.x.adapter import X
+from service.platforms.x.limits import LIMITS
 from tests.platforms.helpers import image
 from tests.platforms.rig import MANY, Rig
 from tests.servers.faults import Fault

@@ -14,8 +14,8 @@ from service.platforms.contract import (
     Wait,
 )
 from service.platforms.setup import Setup
-from service.platforms.youtube import YouTube
-from service.platforms.youtube_video import LIMITS
+from service.platforms.youtube.adapter import YouTube
+from service.platforms.youtube.video import LIMITS
 from tests.platforms.helpers import image
 from tests.platforms.rig import MANY, Rig
 from tests.servers.faults import Fault

@@ -1,0 +1,1 @@
+"""What Instagram, Facebook and Threads share: Meta's Graph API."""

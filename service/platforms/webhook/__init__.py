@@ -1,0 +1,1 @@
+"""Webhooks: Discord, Slack, Telegram, or any URL."""
