@@ -20,6 +20,8 @@ from service.error_replies import handle_errors
 from service.feeds.routes import router as feeds_router
 from service.http_metrics import HttpMetrics
 from service.job_modules import MODULES
+from service.measures.routes import router as measures_router
+from service.media.public_routes import router as public_media_router
 from service.media.routes import router as media_router
 from service.monitoring import metrics_routes
 from service.monitoring.alert_routes import router as alerts_router
@@ -32,6 +34,8 @@ from service.monitoring.routes import router as jobs_router
 from service.monitoring.worker_routes import router as workers_router
 from service.notifications.routes import router as notifications_router
 from service.openapi import describe
+from service.planning.routes import router as planning_router
+from service.posts.importing_routes import router as importing_router
 from service.posts.routes import router as posts_router
 from service.production import refuse_evicting_redis
 from service.runtime import open_runtime
@@ -42,9 +46,13 @@ from service.workflows.routes import router as workflows_router
 
 log = logging.getLogger(__name__)
 ROUTERS = (
+    importing_router,
     posts_router,
+    planning_router,
     accounts_router,
+    measures_router,
     media_router,
+    public_media_router,
     jobs_router,
     steering_router,
     dead_router,
@@ -63,6 +71,8 @@ ROUTERS = (
 )
 JOBS = MODULES
 """A schedule names any of them."""
+FILE_PATHS = frozenset({"/v1/media", "/media"})
+"""Where videos are uploaded; both know who sends them before they read what is sent."""
 FORM_OVERHEAD = 10_000
 """Bytes that a multipart form needs around its file."""
 
@@ -105,6 +115,8 @@ def create_app(settings: Settings) -> FastAPI:
         BodyLimit,
         max_bytes=settings.max_request_bytes,
         max_upload_bytes=settings.max_upload_bytes + FORM_OVERHEAD,
+        max_file_bytes=max(settings.max_upload_bytes, settings.max_video_bytes) + FORM_OVERHEAD,
+        file_paths=FILE_PATHS,
     )
     app.include_router(_metrics(app, settings))
     app.include_router(dashboard_router)

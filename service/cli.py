@@ -61,6 +61,12 @@ def _schedules() -> typer.Typer:
     return app
 
 
+def _posts() -> typer.Typer:
+    from service.commands.posts import app
+
+    return app
+
+
 def _keys() -> typer.Typer:
     from service.commands.keys import app
 
@@ -86,6 +92,7 @@ GROUPS: dict[str, tuple[str, Callable[[], typer.Typer]]] = {
     "dead": ("Jobs that will not be retried by themselves.", _dead),
     "workflows": ("Jobs with dependencies.", _workflows),
     "schedules": ("Periodic jobs.", _schedules),
+    "posts": ("Posts of files and of other systems.", _posts),
     "keys": ("API keys.", _keys),
     "users": ("Who may log in.", _users),
     "secrets": ("What is encrypted at rest.", _secrets),

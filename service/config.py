@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     """What becomes of a post that is later: a person decides, nothing, or it is sent."""
     publishing_concurrency: int = Field(50, ge=1, validation_alias="PUBLISHING_CONCURRENCY")
     maintenance_concurrency: int = Field(10, ge=1, validation_alias="MAINTENANCE_CONCURRENCY")
+    media_concurrency: int = Field(2, ge=1, validation_alias="MEDIA_CONCURRENCY")
+    analytics_concurrency: int = Field(10, ge=1, validation_alias="ANALYTICS_CONCURRENCY")
     webhooks_concurrency: int = Field(50, ge=1, validation_alias="WEBHOOKS_CONCURRENCY")
     webhook_gaps: Gaps = (5, 300, 1800, 7200, 18_000, 36_000)
     """Seconds from each failed attempt of a webhook to the next; after the last it is given up."""
@@ -175,6 +177,11 @@ class Settings(BaseSettings):
 
     max_request_bytes: int = 1_048_576
     max_upload_bytes: int = 20_000_000
+    """Of one image."""
+    max_video_bytes: int = Field(1 << 30, ge=0)
+    """Of one video; 0 takes none."""
+    variants_retention: timedelta = Field(timedelta(days=7), gt=timedelta())
+    """How long what was converted for a post is kept once it is out; uploads are kept always."""
     history_retention: timedelta = timedelta(days=7)
     """How long the history keeps runs that succeeded or were cancelled."""
     history_retention_failed: timedelta = timedelta(days=30)

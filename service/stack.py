@@ -29,7 +29,7 @@ from service.runtime import database_url
 PROCESSES: Mapping[str, tuple[str, ...]] = {
     "api": ("api",),
     "maintenance": ("worker", "maintenance"),
-    "worker": ("worker", "publishing", "webhooks"),
+    "worker": ("worker", "publishing", "webhooks", "media", "analytics"),
 }
 START_TIMEOUT = 30
 STOP_TIMEOUT = 45

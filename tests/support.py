@@ -18,7 +18,7 @@ from service.config import Settings
 from service.embedded.account import server_account
 from service.monitoring.recording import Recorder
 from service.runtime import Runtime
-from workers import maintenance, publishing, webhooks
+from workers import analytics, maintenance, media, publishing, webhooks
 from workers.engine import LEDGER, Worker
 from workers.ledger import JobLedger
 
@@ -63,6 +63,10 @@ def in_seconds(seconds: float) -> str:
 def problems(response: httpx.Response) -> dict[str, str]:
     """Return the messages of a refusal by field."""
     return {problem["field"]: problem["message"] for problem in response.json()["problems"]}
+
+
+SANDBOXED = ("x", "instagram")
+"""Platforms of which `connect` makes accounts that only look like theirs, by default."""
 
 
 @dataclass(slots=True)
@@ -110,6 +114,8 @@ class Installation:
         }
         if base_url:
             body["base_url"] = base_url
+        if platform in SANDBOXED and "access_token" not in (credentials or {}):
+            body["sandbox"] = True
         response = await self.post("/v1/accounts", body, key=key)
         assert response.status_code == 201, response.text
         account_id: str = response.json()["id"]
@@ -129,7 +135,13 @@ class Installation:
 
     def worker(self, queue: str = "publishing", **overrides: Any) -> Worker:
         """Return a worker of a queue on the test's servers; it stops when the queue is empty."""
-        modules = {"publishing": publishing, "maintenance": maintenance, "webhooks": webhooks}
+        modules = {
+            "publishing": publishing,
+            "maintenance": maintenance,
+            "webhooks": webhooks,
+            "media": media,
+            "analytics": analytics,
+        }
         module = modules[queue]
         return Worker(
             **{

@@ -6,10 +6,15 @@ It is never scaled to zero: it is the clock of all schedules, also when no other
 from datetime import UTC
 from typing import Any
 
+from service.accounts import authorization_actions as authorizations
+from service.accounts import jobs as accounts_jobs
 from service.config import Settings
+from service.measures import jobs as measures_jobs
+from service.media import jobs as media_jobs
 from service.monitoring import actions, alerting, jobs
 from service.notifications import actions as notifications
 from service.notifications import jobs as notifications_jobs
+from service.planning import jobs as planning_jobs
 from service.posts import jobs as posts_jobs
 from service.queue import queue_key
 from service.runtime import Runtime
@@ -17,15 +22,19 @@ from service.webhooks import actions as webhooks
 from service.workflows import actions as workflows
 from workers import (
     alerts,
+    analytics,
     answering,
     health,
     inline,
     loops,
+    media,
     notices,
     periodic,
+    planning,
     process,
     publishing,
     recorder,
+    tokens,
 )
 from workers.engine import Context, run
 
@@ -37,6 +46,7 @@ async def clean(ctx: Context) -> dict[str, int]:
     age = settings.history_retention_failed
     async with runtime.unit_of_work() as uow:
         told = {
+            "authorizations": await authorizations.forget(uow.session),
             "deliveries": await webhooks.forget(uow.session, age),
             "notices": await notifications.forget(uow.session, age),
             "workflows": await workflows.forget(uow.session, age),
@@ -73,8 +83,13 @@ class WorkerSettings:
         run(jobs.health, health.check),
         run(jobs.ping, answering.ping),
         run(posts_jobs.sweep, publishing.sweep),
+        run(accounts_jobs.refresh_tokens, tokens.renew),
         run(notifications_jobs.mail, notices.mail),
         run(notifications_jobs.digest, notices.digest),
+        run(planning_jobs.recur, planning.recur),
+        run(media_jobs.clean_published, media.clean_published),
+        run(measures_jobs.measure, analytics.measure),
+        run(measures_jobs.clean, analytics.clean),
     )
     cron_jobs = periodic.cron_jobs(periodic.RULES, functions)
     queue_name = queue_key("maintenance")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from arq.cron import CronJob
 from arq.worker import Function
 
-from schedules import monitoring, notifications, posts
+from schedules import accounts, measures, media, monitoring, notifications, planning, posts
 from service.config import Settings
 from service.errors import ConfigurationError
 from service.job_modules import MODULES
@@ -16,7 +16,10 @@ from workers import engine
 
 JOBS = MODULES
 """Any worker fires any tick, so it knows all jobs."""
-RULES = (*posts.RULES, *monitoring.RULES, *notifications.RULES)
+RULES = (
+    *(*posts.RULES, *monitoring.RULES, *notifications.RULES),
+    *(*accounts.RULES, *planning.RULES, *media.RULES, *measures.RULES),
+)
 NAMES = tuple(rule.name for rule in RULES)
 REDUCED = 5
 """Where periodic jobs are reduced, only every so many times of a rule is a tick."""

@@ -8,7 +8,8 @@ from schedules import posts as rules
 from service.config import Settings
 from service.kit.clock import now
 from service.monitoring import jobs as monitoring_jobs
-from service.posts import jobs, publishing, sweeping
+from service.platforms.failures import RateLimited
+from service.posts import jobs, publishing, removing, sweeping
 from service.posts.models import DUE_STATES
 from service.posts.rules import BatchReport
 from service.queue import queue_key
@@ -35,6 +36,16 @@ async def publish(ctx: Context, delivery_id: UUID, version: int) -> None:
         raise snooze(delay)
 
 
+async def remove(ctx: Context, delivery_id: UUID) -> None:
+    """Take a delivery back from its platform."""
+    try:
+        wait = await removing.remove(ctx["runtime"], delivery_id)
+    except RateLimited as limited:
+        raise snooze(limited.until - now()) from limited
+    if wait is not None:
+        raise snooze(timedelta(seconds=wait.seconds))
+
+
 async def publish_batch(ctx: Context, batch_id: UUID) -> BatchReport:
     """Wait, without holding a slot, until every delivery of the batch has ended."""
     report = await publishing.batch_report(ctx["runtime"], batch_id)
@@ -55,6 +66,7 @@ class WorkerSettings:
     functions = (
         run(jobs.publish, publish),
         run(jobs.publish_batch, publish_batch),
+        run(jobs.remove, remove),
         run(jobs.sweep, sweep),
         run(monitoring_jobs.ping, answering.ping),
     )

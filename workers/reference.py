@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from service.queue import JobType, RetryPolicy, Rule, declared
-from workers import maintenance, publishing, webhooks
+from workers import analytics, maintenance, publishing, webhooks
 from workers.periodic import RULES
 
-MODULES = (publishing, webhooks, maintenance)
+MODULES = (publishing, webhooks, maintenance, analytics)
 """Imported so that their jobs are declared."""
 HEADING = """# Jobs
 

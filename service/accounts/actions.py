@@ -14,8 +14,14 @@ from service.accounts.models import Account, AccountState
 from service.errors import ConfigurationError, Conflict, InvalidInput, NotFound, Problem
 from service.kit.crypto import Keyring
 from service.kit.ids import uuid7
-from service.platforms.contract import CredentialField, Profile
+from service.notifications import actions as notifications
+from service.platforms import tokens
+from service.platforms.contract import CredentialField, Handles, Profile
 from service.webhooks import queries as webhooks
+
+NEEDS_RECONNECT, TOKEN_ENDS = "account.needs_reconnect", "account.token_ends"
+TOKEN_NOTICES = (NEEDS_RECONNECT, TOKEN_ENDS)
+"""Kinds of notices that are over once an account is connected again."""
 
 
 def seal(keyring: Keyring, account_id: UUID, what: str, value: Mapping[str, object]) -> bytes:
@@ -52,6 +58,8 @@ class Connection:
     local: bool
     profile: Profile
     credentials: dict[str, str]
+    kept: tuple[str, ...] = ()
+    """What a person chose for the account before, by name: it stays unless it is given anew."""
 
 
 async def connect(
@@ -78,8 +86,7 @@ async def connect(
             local=connection.local,
         )
         session.add(account)
-    _renew(account, keyring, connection)
-    await session.flush()
+    await _renew(session, account, keyring, connection)
     await session.refresh(account)
     return account
 
@@ -105,18 +112,38 @@ async def reconnect(
             f"{account.handle} at {account.base_url}; connect that one as an account of its own"
         )
         raise InvalidInput([Problem("credentials", text, "other_account")])
-    _renew(account, keyring, connection)
-    await session.flush()
+    await _renew(session, account, keyring, connection)
     return account
 
 
-def _renew(account: Account, keyring: Keyring, connection: Connection) -> None:
-    profile = connection.profile
+async def _renew(
+    session: AsyncSession, account: Account, keyring: Keyring, connection: Connection
+) -> None:
+    """Make an account work again with what its platform has accepted."""
+    profile, credentials = connection.profile, dict[str, object](connection.credentials)
+    tokens_now: Handles = profile.session
+    if account.credentials is not None:
+        before = unseal(keyring, account.id, "credentials", account.credentials)
+        credentials = _only(before, connection.kept) | credentials
+        before = unseal(keyring, account.id, "session", account.session)
+        tokens_now = _only(before, connection.kept) | tokens_now
     account.display_name = profile.display_name
     account.limits = msgspec.to_builtins(profile.limits)
     account.state = AccountState.ACTIVE
-    account.credentials = seal(keyring, account.id, "credentials", connection.credentials)
-    account.session = seal(keyring, account.id, "session", profile.session)
+    account.credentials = seal(keyring, account.id, "credentials", credentials)
+    account.session = seal(keyring, account.id, "session", tokens_now)
+    account.connected_at = await queries.clock(session)
+    account.token_expires_at = tokens.expires_at(tokens_now)
+    # A worker that renews the earlier tokens right now loses its claim, and so cannot store them.
+    account.refresh_claim = account.refresh_claimed_until = None
+    account.refresh_after = account.refresh_error = None
+    await session.flush()
+    for kind in TOKEN_NOTICES:
+        await notifications.close(session, f"{kind}:{account.id}")
+
+
+def _only(values: Mapping[str, object], names: tuple[str, ...]) -> dict[str, object]:
+    return {name: values[name] for name in names if values.get(name) is not None}
 
 
 async def remove(
@@ -136,7 +163,11 @@ async def remove(
     account.state = AccountState.DISCONNECTED
     account.credentials = seal(keyring, account.id, "credentials", {})
     account.session = seal(keyring, account.id, "session", {})
+    account.token_expires_at = account.refresh_after = account.refresh_error = None
+    account.refresh_claim = account.refresh_claimed_until = None
     await session.flush()
+    for kind in TOKEN_NOTICES:
+        await notifications.close(session, f"{kind}:{account.id}")
     return account
 
 

@@ -1,9 +1,10 @@
 """Every SQL statement of accounts."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, DateTime, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -13,6 +14,12 @@ from service.accounts.models import AccountState as AccountState
 from service.kit.pagination import Page, Rows, encode_cursor
 
 RESEALED_AT_ONCE = 100
+
+
+async def clock(session: AsyncSession) -> datetime:
+    """Return PostgreSQL's time, by which accounts are judged whatever a worker's clock says."""
+    time = select(func.clock_timestamp(type_=DateTime(timezone=True)))
+    return (await session.scalars(time)).one()
 
 
 def _visible(caller: Caller) -> Select[Account]:
@@ -38,6 +45,11 @@ async def usable_accounts(
     """Return those of these accounts that the caller may post to: none that was removed."""
     statement = _visible(caller).where(Account.id.in_(ids), _connected())
     return (await session.scalars(statement)).all()
+
+
+async def all_usable_accounts(session: AsyncSession, caller: Caller) -> Sequence[Account]:
+    """Return every account that the caller may post to."""
+    return (await session.scalars(_visible(caller).where(_connected()))).all()
 
 
 async def account_for_change(

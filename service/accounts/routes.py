@@ -9,13 +9,18 @@ from fastapi.responses import JSONResponse
 
 from service.access.audit import note
 from service.access.caller import Caller, Scope
-from service.accounts import actions, queries, schemas
+from service.accounts import (
+    actions,
+    authorization_routes,
+    authorizing,
+    platforms,
+    queries,
+    schemas,
+)
 from service.accounts.models import Account, AccountState
 from service.db.session import UnitOfWork
-from service.errors import InvalidInput, NotFound, Problem
-from service.kit.outbound import OutboundRefused
-from service.platforms.failures import PlatformError
-from service.platforms.registry import ALIASES
+from service.errors import NotFound
+from service.platforms.contract import Platform
 from service.posts import actions as posts
 from service.runtime import Runtime
 from service.web import (
@@ -29,6 +34,7 @@ from service.web import (
 )
 
 router = APIRouter(prefix="/v1", tags=["accounts"], responses=ERRORS)
+router.include_router(authorization_routes.router)
 
 
 async def connection(
@@ -39,7 +45,8 @@ async def connection(
     Raises:
         InvalidInput: the platform is unknown, a credential is missing, or the platform refuses.
     """
-    return await _checked(runtime, body.platform, body.base_url, body.credentials)
+    platform = platforms.known(runtime, body.platform, local=body.sandbox)
+    return await _checked(runtime, platform, body.base_url, body.credentials)
 
 
 async def renewal(
@@ -53,24 +60,21 @@ async def renewal(
     """
     async with runtime.unit_of_work() as uow:
         account = await _found(uow, caller, account_id)
-    return await _checked(runtime, account.platform, account.base_url, body.credentials)
+    platform = platforms.known(runtime, account.platform, local=account.local)
+    return await _checked(runtime, platform, account.base_url, body.credentials)
 
 
 async def _checked(
-    runtime: Runtime, name: str, base_url: str | None, given: dict[str, schemas.Credential]
+    runtime: Runtime,
+    platform: Platform,
+    base_url: str | None,
+    given: dict[str, schemas.Credential],
 ) -> actions.Connection:
-    platform = runtime.platforms.get(ALIASES.get(name, name))
-    if platform is None:
-        known = ", ".join(runtime.platforms)
-        raise InvalidInput([Problem("platform", f"'{name}' is unknown; known: {known}")])
+    platforms.refuse_unreachable(runtime.settings, platform)
     credentials = {field: value.get_secret_value() for field, value in given.items()}
-    server = runtime.settings.base_url if platform.local else base_url or platform.default_base_url
-    try:
+    server = platforms.server(runtime.settings, platform, base_url)
+    with platforms.refusals("credentials"):
         profile = await platform.connect(server, credentials)
-    except OutboundRefused as error:
-        raise InvalidInput([Problem("base_url", error.message)]) from error
-    except PlatformError as error:
-        raise InvalidInput([Problem("credentials", error.message)]) from error
     return actions.Connection(platform.name, platform.local, profile, credentials)
 
 
@@ -90,9 +94,7 @@ async def connect(
     connected: actions.Connection, caller: Caller, runtime: Runtime, uow: UnitOfWork
 ) -> schemas.AccountOut:
     """Store an account that its platform has accepted, and send what waited for it."""
-    account = await actions.connect(uow.session, caller, runtime.keyring, connected)
-    await posts.release_held(uow, account.id)
-    await _note(uow, caller, "connect", account)
+    account = await authorizing.connect(uow, runtime, caller, connected)
     return schemas.AccountOut.model_validate(account)
 
 
@@ -105,10 +107,7 @@ async def reconnect_account(
     uow: Uow,
 ) -> schemas.AccountOut:
     """Give an account new credentials; posts that waited for them are published."""
-    keyring = runtime.keyring
-    account = await actions.reconnect(uow.session, caller, keyring, account_id, renewed)
-    await posts.release_held(uow, account.id)
-    await _note(uow, caller, "reconnect", account)
+    account = await authorizing.reconnect(uow, runtime, caller, account_id, renewed)
     return schemas.AccountOut.model_validate(account)
 
 
@@ -128,15 +127,10 @@ async def remove_account(
         caller.require(Scope.POSTS_WRITE)
     account = await actions.remove(uow.session, caller, runtime.keyring, account_id)
     cancelled = await posts.leave_account(uow.session, account_id, cancel=cancel_posts)
-    await _note(uow, caller, "remove", account, cancelled=cancelled)
+    about = {"platform": account.platform, "handle": account.handle, "cancelled": cancelled}
+    subject = f"account:{account.id}"
+    await note(uow.session, caller.actor, "accounts.remove", subject, **about)
     return Response(status_code=204)
-
-
-async def _note(
-    uow: UnitOfWork, caller: Caller, verb: str, account: Account, **detail: object
-) -> None:
-    about = {"platform": account.platform, "handle": account.handle, **detail}
-    await note(uow.session, caller.actor, f"accounts.{verb}", f"account:{account.id}", **about)
 
 
 @router.get("/accounts")
@@ -174,15 +168,28 @@ async def _found(uow: UnitOfWork, caller: Caller, account_id: UUID) -> Account:
 @router.get("/platforms")
 async def list_platforms(runtime: Opened, _: PostsReader) -> schemas.PlatformList:
     """List all platforms with their limits as data."""
-    return schemas.PlatformList(
-        items=[
-            schemas.PlatformOut(
-                name=platform.name,
-                title=platform.title,
-                live=platform.live,
-                limits=msgspec.to_builtins(platform.limits),
-                credentials=msgspec.to_builtins(dict(platform.credential_fields)),
-            )
-            for platform in runtime.platforms.values()
-        ]
+    return schemas.PlatformList(items=[_described(each) for each in runtime.platforms.values()])
+
+
+def _described(platform: Platform) -> schemas.PlatformOut:
+    oauth = platform.oauth
+    return schemas.PlatformOut(
+        name=platform.name,
+        title=platform.title,
+        live=platform.live,
+        limits=msgspec.to_builtins(platform.limits),
+        options=msgspec.to_builtins(dict(platform.option_fields)),
+        replies=platform.replies,
+        fetches_media=platform.fetches_media,
+        deletes=platform.deletes,
+        measures=platform.measures,
+        retries=platform.retries,
+        retry_base_seconds=platform.retry_base.total_seconds(),
+        default_base_url=platform.default_base_url or None,
+        connect=schemas.ConnectOut(
+            browser=oauth is not None and oauth.configured,
+            server=platform.has_servers,
+            fields=msgspec.to_builtins(dict(platform.credential_fields)),
+        ),
+        credentials=msgspec.to_builtins(dict(platform.credential_fields)),
     )

@@ -11,6 +11,7 @@ from service.dashboard.pages import (
     calendar,
     composer,
     dead,
+    importing,
     job,
     jobs,
     keys,
@@ -22,7 +23,9 @@ from service.dashboard.pages import (
     preferences,
     profile,
     queues,
+    recurring,
     schedules,
+    slots,
     users,
     webhooks,
     workers,
@@ -32,7 +35,7 @@ from service.errors import NotFound
 
 PAGES = (
     *(login, preferences, overview, queues, jobs, job, dead, workflows, schedules, workers),
-    *(calendar, composer, posts, accounts, media),
+    *(calendar, composer, importing, recurring, posts, slots, accounts, media),
     *(alerts, notifications, webhooks, keys, users, audit, profile),
 )
 """Before `posts`, whose `/posts/{post_id}` takes anything, comes what has a path of its own."""

@@ -76,18 +76,10 @@ class Crontab:
         """Return the next tick of a line that names hours."""
         wall = instant.astimezone(self.zone).replace(tzinfo=None)
         for named in CronSim(self.line, wall):
-            tick = self._first_instant(named)
+            tick = first_instant(named, self.zone)
             if tick > instant:
                 return tick
         raise AssertionError("the line fires for ever, as __init__ has seen")
-
-    def _first_instant(self, wall: datetime) -> datetime:
-        """Return the first instant at which the wall clock shows this time, or a later one."""
-        while True:
-            instant = wall.replace(tzinfo=self.zone).astimezone(UTC)
-            if instant.astimezone(self.zone).replace(tzinfo=None) == wall:
-                return instant
-            wall += MINUTE
 
     def _by_clock(self, instant: datetime) -> datetime:
         """Return the next tick of a line for every hour."""
@@ -118,6 +110,18 @@ class Crontab:
         offset = instant.astimezone(self.zone).utcoffset()
         assert offset is not None
         return offset
+
+
+def first_instant(wall: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first instant, in UTC, at which a wall clock shows this time.
+
+    One that the clocks jump over is the first minute after it, one that comes twice its first.
+    """
+    while True:
+        instant = wall.replace(tzinfo=zone).astimezone(UTC)
+        if instant.astimezone(zone).replace(tzinfo=None) == wall:
+            return instant
+        wall += MINUTE
 
 
 @lru_cache(maxsize=1000)

@@ -4,6 +4,7 @@ Format: version (1 byte) · key id (4) · nonce (12) · ciphertext and tag. The 
 caller's context are authenticated, so a ciphertext moved to another row does not decrypt.
 """
 
+import hmac
 import os
 from collections.abc import Sequence
 from hashlib import sha256
@@ -24,8 +25,12 @@ class CannotDecrypt(AlmanacError):
     """A stored secret cannot be decrypted."""
 
 
-def _derive(secret: str) -> bytes:
-    return HKDF(hashes.SHA256(), 32, salt=None, info=b"almanac at rest").derive(secret.encode())
+def _derive(secret: str, purpose: bytes = b"almanac at rest") -> bytes:
+    return HKDF(hashes.SHA256(), 32, salt=None, info=purpose).derive(secret.encode())
+
+
+def _signature(signer: bytes, message: bytes, context: str) -> bytes:
+    return hmac.digest(signer, context.encode() + b"\0" + message, "sha256")
 
 
 class Keyring:
@@ -47,6 +52,7 @@ class Keyring:
         keys = [_derive(secret) for secret in secrets]
         self._ciphers = {sha256(key).digest()[:4]: AESGCM(key) for key in keys}
         self._current = next(iter(self._ciphers))
+        self._signers = [_derive(secret, b"almanac signatures") for secret in secrets]
 
     @property
     def key_ids(self) -> frozenset[bytes]:
@@ -81,6 +87,17 @@ class Keyring:
             return cipher.decrypt(nonce, ciphertext, header + context.encode())
         except InvalidTag:
             raise CannotDecrypt(f"The secret of {context} was changed or moved") from None
+
+    def signature(self, message: bytes, *, context: str) -> bytes:
+        """Return 32 bytes (HMAC-SHA256) that only an owner of the present secret can make."""
+        return _signature(self._signers[0], message, context)
+
+    def is_signature(self, found: bytes, message: bytes, *, context: str) -> bool:
+        """Whether any of the secrets has signed this message in this context; in constant time."""
+        return any(
+            hmac.compare_digest(found, _signature(signer, message, context))
+            for signer in self._signers
+        )
 
     def renewed(self, token: bytes, *, context: str) -> bytes:
         """Return the same secret encrypted with the present key; raises as `decrypt`."""

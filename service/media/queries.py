@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.access.caller import Caller
 from service.kit.pagination import Page, Rows, encode_cursor
-from service.media.models import Media
+from service.media.models import Media, Variant
 from service.posts.models import Post
 
 MOST_FOUND = 100
@@ -109,6 +109,14 @@ async def hold_content(session: AsyncSession, digest: str) -> None:
 
 
 async def is_kept(session: AsyncSession, digest: str) -> bool:
-    """Whether any row, whoever's it is, stands for this content."""
+    """Whether any row, whoever's it is, stands for this content: an upload or a variant."""
+    if await is_uploaded(session, digest):
+        return True
+    found = select(Variant.id).where(Variant.sha256 == digest).limit(1)
+    return await session.scalar(found) is not None
+
+
+async def is_uploaded(session: AsyncSession, digest: str) -> bool:
+    """Whether anybody has uploaded this content."""
     found = select(Media.id).where(Media.sha256 == digest).limit(1)
     return await session.scalar(found) is not None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +25,10 @@ from service.posts.models import (
     Hold,
     Post,
 )
+from service.posts.repeating import body_of as body_of  # for posts that come again
+from service.posts.repeating import content_of as content_of
+from service.posts.repeating import is_open as is_open
+from service.posts.repeating import repeatable as repeatable
 from service.posts.schemas import BatchIn, PostIn, RetryIn
 
 
@@ -35,7 +40,19 @@ async def schedule(desk: Desk, body: PostIn) -> Post:
     Raises:
         InvalidInput: with every problem of every account; nothing is stored.
     """
-    moment = now()
+    post = await draw_up(desk, body, now())
+    desk.session.add(post)
+    await desk.session.flush()
+    moving.wake(desk, post.deliveries)
+    return post
+
+
+async def draw_up(desk: Desk, body: PostIn, moment: datetime) -> Post:
+    """Return a post with its deliveries, which are yet to be stored.
+
+    Raises:
+        InvalidInput: with every problem of every account.
+    """
     composed = await composing.compose(desk, body, moment)
     post = Post(
         id=uuid7(),
@@ -55,16 +72,16 @@ async def schedule(desk: Desk, body: PostIn) -> Post:
     post.submitted_at = moment if waits else None
     state = DeliveryState.DRAFT if body.draft or waits else DeliveryState.SCHEDULED
     due_at = max(composed.publish_at or moment, moment)
-    post.deliveries = [moving.new_delivery(post, t, due_at, state) for t in composed.targets]
+    post.deliveries = [
+        moving.new_delivery(post, t, composed.slots.get(t.account.id, due_at), state)
+        for t in composed.targets
+    ]
     post.follow_ups = [
         follow_up
         for main, target in zip(post.deliveries, composed.targets, strict=True)
         for follow_up in following.plan(post, main, target.thread)
     ]
     post.drafted = moving.is_draft(post)
-    desk.session.add(post)
-    await desk.session.flush()
-    moving.wake(desk, post.deliveries)
     return post
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from service.errors import Conflict, Forbidden, InvalidInput, Problem
 from service.kit.clock import now
 from service.notifications import actions as notifications
-from service.posts import changing, composing, following, moving, rules
+from service.posts import changing, composing, following, moving, rules, slotting
 from service.posts.desk import Desk
 from service.posts.models import UNSCHEDULED, Delivery, DeliveryState, Post
 from service.posts.schemas import ApproveIn, ReturnIn, ScheduleIn
@@ -90,9 +90,12 @@ async def schedule_draft(desk: Desk, post_id: UUID, body: ScheduleIn) -> Post:
     states = {d.state for d in _written(post)}
     if not desk.may_schedule and states != {DeliveryState.APPROVED}:
         raise Forbidden("The post needs an approval first: submit it")
-    due_at = changing.new_time(body.publish_at, body.zone, post)
+    accounts = await composing.choose_accounts(desk, [d.account_id for d in _written(post)], (), [])
+    slots = await slotting.taken(desk.session, body.publish_at, accounts, now())
+    due_at = min(slots.values()) if slots else changing.new_time(body.publish_at, body.zone, post)
     if due_at is not None:
         post.publish_at, post.zone = due_at, body.zone or post.zone
+        slotting.put(post, {d.account_id: slots.get(d.account_id, due_at) for d in _written(post)})
     return await _release(desk, post)
 
 
@@ -136,9 +139,9 @@ def _written(post: Post) -> list[Delivery]:
 async def _release(desk: Desk, post: Post) -> Post:
     await _check_ready(desk, post)
     moment = now()
-    due_at = max(post.publish_at or moment, moment)
     deliveries = _written(post)
     for delivery in deliveries:
+        due_at = slotting.own_time(delivery, post, moment)
         moving.put(delivery, DeliveryState.SCHEDULED, due_at=due_at, next_run_at=due_at)
     following.adapt(post)
     post.drafted = False

@@ -166,7 +166,7 @@ async def deliveries(session: AsyncSession, post_ids: Collection[UUID]) -> Rows:
     statement = (
         select(
             *(row.id, row.post_id, row.account_id, row.platform, row.state, row.due_at),
-            *(row.next_run_at, row.attempts, row.published_at, row.remote_url),
+            *(row.next_run_at, row.attempts, row.published_at, row.remote_url, row.hold),
             func.left(row.error, 500).label("error"),
             row.commit_started_at.is_not(None).label("committing"),
         )

@@ -7,7 +7,7 @@ from uuid import UUID
 from service.accounts.queries import Account
 from service.errors import Conflict, InvalidInput, Problem
 from service.kit.clock import now
-from service.posts import composing, following, moving, rules
+from service.posts import composing, following, moving, rules, slotting
 from service.posts.composing import Part, Target
 from service.posts.desk import Desk
 from service.posts.models import IDLE_STATES, UNSCHEDULED, Delivery, DeliveryState, Hold, Post
@@ -30,13 +30,16 @@ async def change(desk: Desk, post_id: UUID, body: PostChange) -> Post:
         raise Conflict("The post was cancelled: make a new one of it")
     draft = moving.is_draft(post)
     targets = await _edit(desk, post, body, draft=draft)
-    due_at = new_time(body.publish_at, body.zone, post)
+    accounts = [target.account for target in targets]
+    slots = await slotting.taken(desk.session, body.publish_at, accounts, now())
+    due_at = min(slots.values()) if slots else new_time(body.publish_at, body.zone, post)
     if due_at is not None:
         post.publish_at = due_at
         post.zone = body.zone or post.zone
     elif draft and "publish_at" in body.model_fields_set:
         post.publish_at = None
     await _readdress(desk, post, targets, due_at)
+    slotting.put(post, slots)
     await following.replan(desk.session, post, targets)
     if not desk.may_schedule:
         _take_approval_back(post)
@@ -145,7 +148,9 @@ async def _readdress(
         if delivery.state == DeliveryState.CANCELLED:
             moving.put(delivery, state, attempts=0, due_at=when, next_run_at=when)
         else:
-            moved = when if delivery.state in UNSCHEDULED else due_at
+            moved = due_at
+            if due_at is None and delivery.state in UNSCHEDULED:
+                moved = slotting.own_time(delivery, post, moment)
             late = delivery.hold == Hold.LATE and moved is not None
             moving.put(
                 delivery,

@@ -15,13 +15,14 @@ from service.accounts import queries as accounts
 from service.accounts.queries import Account
 from service.errors import InvalidInput, Problem
 from service.kit.urls import url_problem
+from service.media import actions as media_actions
 from service.media import queries as media
 from service.platforms.contract import Content, MediaFile, Platform
 from service.platforms.limits import Limits
 from service.platforms.registry import ALIASES
-from service.posts import rules
+from service.posts import rules, slotting
 from service.posts.desk import Desk
-from service.posts.schemas import FollowUp, MediaRef, Override, PostIn
+from service.posts.schemas import NEXT_SLOT, FollowUp, MediaRef, Override, PostIn
 
 Part = Mapping[str, Any]
 """`{kind, text, media, delay}` of a follow-up, as a post keeps it."""
@@ -50,6 +51,8 @@ class Composition:
     publish_at: datetime | None
     zone: str
     thread: list[Part] = dataclasses.field(default_factory=list)
+    slots: slotting.Times = dataclasses.field(default_factory=dict)
+    """Where each account has its own time: that."""
 
 
 async def compose(desk: Desk, body: PostIn, now: datetime) -> Composition:
@@ -68,7 +71,11 @@ async def compose(desk: Desk, body: PostIn, now: datetime) -> Composition:
     targets = await choose_targets(
         desk, body.overrides, [Target(a, thread=thread) for a in chosen], problems, body.hashtags
     )
-    composed = Composition(text, body.link, found, targets, publish_at, zone, thread)
+    slots = await slotting.take(desk.session, body.publish_at, chosen, now, problems)
+    publish_at = min(slots.values(), default=publish_at)
+    if slots and body.zone is None:
+        zone = await slotting.zone_of(desk.session, slots)
+    composed = Composition(text, body.link, found, targets, publish_at, zone, thread, slots)
     if not body.draft:
         problems += content_problems(desk.platforms, targets, composed)
     if not (text or body.link or found):
@@ -84,7 +91,7 @@ def _when(body: PostIn, now: datetime, problems: list[Problem]) -> tuple[str, da
         problems.append(zone)
         zone = ZoneInfo("UTC")
     name = zone.key if zone else "UTC"
-    if body.publish_at is None:
+    if body.publish_at is None or body.publish_at == NEXT_SLOT:
         return name, None
     instant = rules.parse_instant(body.publish_at, zone, now)
     if isinstance(instant, Problem):
@@ -124,15 +131,8 @@ async def choose_media(
         if row is None:
             problems.append(Problem(f"{field}[{index}].id", f"{ref.id} is not among your uploads"))
             continue
-        found.append(
-            {
-                "id": str(row.id),
-                "sha256": row.sha256,
-                "content_type": row.content_type,
-                "size": row.size,
-                "alt": ref.alt,
-            }
-        )
+        found.append(media_actions.kept_entry(row, ref.alt))
+    media_actions.prepare(desk.uow, list(rows.values()))
     return found
 
 
@@ -140,14 +140,14 @@ async def choose_accounts(
     desk: Desk, ids: Sequence[UUID], names: Sequence[str], problems: list[Problem]
 ) -> list[Account]:
     """Return the accounts a request names, by id or by platform; each once, in its order."""
-    by_id = {row.id: row for row in await accounts.usable_accounts(desk.session, desk.caller, ids)}
+    canonical = [ALIASES.get(name, name) for name in names]
+    usable, own = await _named(desk, ids, canonical)
+    by_id = {account.id: account for account in usable}
     problems += [
         Problem(f"accounts[{index}]", f"{wanted} is not among your accounts")
         for index, wanted in enumerate(ids)
         if wanted not in by_id
     ]
-    canonical = [ALIASES.get(name, name) for name in names]
-    own = await accounts.accounts_on(desk.session, desk.caller.user_id, canonical)
     chosen = [by_id[wanted] for wanted in ids if wanted in by_id]
     for index, name in enumerate(canonical):
         candidates = [account for account in own if account.platform == name]
@@ -158,6 +158,17 @@ async def choose_accounts(
             Problem(f"platforms[{index}]", _why_not_one(name, desk.platforms, len(candidates)))
         )
     return list({account.id: account for account in chosen}.values())
+
+
+async def _named(
+    desk: Desk, ids: Sequence[UUID], platforms: Sequence[str]
+) -> tuple[Sequence[Account], Sequence[Account]]:
+    """Return the accounts of these ids that the caller may use, and their own on platforms."""
+    if desk.known is not None:
+        mine = [account for account in desk.known if account.owner_id == desk.caller.user_id]
+        return desk.known, mine
+    usable = await accounts.usable_accounts(desk.session, desk.caller, ids)
+    return usable, await accounts.accounts_on(desk.session, desk.caller.user_id, platforms)
 
 
 def _why_not_one(name: str, platforms: Mapping[str, Platform], count: int) -> str:
@@ -267,5 +278,5 @@ def limits_of(account: Account) -> Limits:
 
 
 def media_file(row: Mapping[str, Any], path: Path) -> MediaFile:
-    """Return an image of a post as adapters see it."""
-    return MediaFile(UUID(row["id"]), path, row["content_type"], row["size"], row["alt"])
+    """Return an image or a video of a post as adapters see it."""
+    return media_actions.kept_file(row, path)

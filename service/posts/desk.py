@@ -1,6 +1,6 @@
 """What an action of posts works with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
@@ -8,6 +8,7 @@ from typing import Self
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.access.caller import Caller
+from service.accounts.queries import Account
 from service.db.session import UnitOfWork
 from service.platforms.contract import Platform
 from service.runtime import Runtime
@@ -23,6 +24,8 @@ class Desk:
     horizon: timedelta
     approval: bool = False
     """Whether posts need it here."""
+    known: Sequence[Account] | None = None
+    """All accounts that the caller may use, where many posts are made at once."""
 
     @classmethod
     def of(cls, runtime: Runtime, uow: UnitOfWork, caller: Caller) -> Self:

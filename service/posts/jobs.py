@@ -61,6 +61,21 @@ async def sweep() -> dict[str, int]:
     """
 
 
+@job(
+    "posts.remove",
+    queue=Queue.PUBLISHING,
+    coroutine="workers.publishing.remove",
+    timeout=60,
+    keep_result=0,
+    retry=RetryPolicy(tries=6, delay=30),
+)
+async def remove(delivery_id: UUID) -> None:
+    """Remove a published delivery from its platform; one that is gone already is removed as well.
+
+    A refusal for good is noted at the delivery, which stays published.
+    """
+
+
 def publish_job_id(delivery_id: UUID, version: int) -> str:
     """Return the one job id of a delivery's version."""
     return f"publish:{delivery_id}:{version}"
@@ -76,6 +91,11 @@ def publish_call(delivery_id: UUID, version: int, at: datetime) -> JobCall:
     """Return the job that publishes a delivery's version at its time."""
     call = publish(delivery_id=delivery_id, version=version)
     return call.deferred(until=at, job_id=publish_job_id(delivery_id, version))
+
+
+def remove_call(delivery_id: UUID) -> JobCall:
+    """Return the job that takes a delivery back."""
+    return remove(delivery_id=delivery_id).deferred(job_id=f"remove:{delivery_id}")
 
 
 def batch_call(batch_id: UUID) -> JobCall:

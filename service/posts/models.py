@@ -149,6 +149,7 @@ class Delivery(Row):
         ),
         Index("ix_deliveries_after_id", "after_id", postgresql_where=text("after_id IS NOT NULL")),
         Index("ix_deliveries_calendar", "due_at", "post_id", "owner_id", "account_id"),
+        Index("ix_deliveries_account_times", "account_id", "due_at"),
         Index(
             "ix_deliveries_account_due",
             "account_id",
@@ -236,3 +237,15 @@ class PlatformPause(Base):
     platform: Mapped[str] = mapped_column(primary_key=True)
     until: Mapped[datetime]
     reason: Mapped[str]
+
+
+class ImportedPost(Base):
+    """What somebody imported under a key of theirs, so that no repeat imports it again."""
+
+    __tablename__ = "imported_posts"
+
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    import_key: Mapped[str] = mapped_column(primary_key=True)
+    post_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("posts.id", ondelete="SET NULL"), index=True
+    )

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -23,7 +24,9 @@ from service.accounts.queries import AccountState
 from service.config import Settings
 from service.db.session import Database
 from service.kit.tasks import end
+from service.media import variants
 from service.media.actions import file_path
+from service.platforms import sandbox
 from service.platforms.contract import (
     Content,
     Destination,
@@ -31,11 +34,20 @@ from service.platforms.contract import (
     Platform,
     Publication,
     Reference,
+    Wait,
 )
-from service.platforms.failures import RateLimited
+from service.platforms.failures import RateLimited, Rejected
 from service.platforms.limits import Limits
-from service.posts import claim_queries, jobs, queries, rules
-from service.posts.attempting import Claim, ClaimLost, Outcome, RetryPolicy, Stamp, attempt
+from service.posts import actions, claim_queries, jobs, queries, rules
+from service.posts.attempting import (
+    WAIT_BUDGET,
+    Claim,
+    ClaimLost,
+    Outcome,
+    RetryPolicy,
+    Stamp,
+    attempt,
+)
 from service.posts.composing import media_file
 from service.posts.models import DUE_STATES, DeliveryState, Hold
 from service.queue import HEADERS
@@ -98,11 +110,12 @@ async def delay_until_due(database: Database, delivery_id: UUID, version: int) -
 async def deliver(runtime: Runtime, claimed: Row[Any], token: UUID, worker: str) -> Outcome | None:
     """Attempt a claimed delivery and record the outcome; None: the claim was lost on the way."""
     database, settings = runtime.database, runtime.settings
-    platform = runtime.platforms[claimed.platform]
+    platform = sandbox.adapter(runtime.platforms, claimed.platform, local=claimed.local)
     publishing = publication(runtime, claimed, token)
     try:
         async with kept(database, claimed.id, token):
-            outcome = _too_late(settings, claimed) or await attempt(
+            outcome = _too_late(settings, claimed) or await _fit_media(runtime, publishing, claimed)
+            outcome = outcome or await attempt(
                 platform,
                 publishing,
                 claimed,
@@ -120,6 +133,26 @@ async def deliver(runtime: Runtime, claimed: Row[Any], token: UUID, worker: str)
         "delivery %s on %s", outcome.state, claimed.platform, extra={"delivery": str(claimed.id)}
     )
     return outcome
+
+
+async def _fit_media(
+    runtime: Runtime, publishing: Publication, claimed: Row[Any]
+) -> Outcome | None:
+    """Give a publication its media as the account takes them; an outcome: not yet, or never."""
+    content, uncertain = publishing.content, claimed.commit_started_at is not None
+    given_up = DeliveryState.UNCONFIRMED if uncertain else DeliveryState.FAILED
+    try:
+        files = await variants.fitted(runtime, content.media, publishing.destination.limits)
+    except Rejected as refused:
+        return Outcome(given_up, error=refused.message, uncertain=uncertain)
+    if not isinstance(files, Wait):
+        publishing.content = replace(content, media=files)
+        return None
+    if claimed.claimed_at - claimed.began_at > WAIT_BUDGET:
+        error = f"Not ready after an hour: {files.reason}"
+        return Outcome(given_up, error=error, uncertain=uncertain)
+    delay, waits = timedelta(seconds=files.seconds), DeliveryState.WAITING
+    return Outcome(waits, delay, files.reason, counts=False, uncertain=uncertain)
 
 
 def retry_policy(settings: Settings, platform: Platform) -> RetryPolicy:
@@ -168,7 +201,7 @@ async def kept(database: Database, delivery_id: UUID, token: UUID) -> AsyncItera
 
 def publication(runtime: Runtime, claimed: Row[Any], token: UUID) -> Publication:
     """Return a claimed delivery as its adapter sees it."""
-    database, keyring, account_id = runtime.database, runtime.keyring, claimed.account_id
+    database = runtime.database
 
     async def save(handles: Handles) -> None:
         values = {"delivery": claimed.id, "token": token, "new_handles": handles}
@@ -178,14 +211,7 @@ def publication(runtime: Runtime, claimed: Row[Any], token: UUID) -> Publication
     folder = runtime.settings.media_folder
     return Publication(
         delivery_id=claimed.id,
-        destination=Destination(
-            id=account_id,
-            handle=claimed.handle,
-            base_url=claimed.base_url,
-            credentials=accounts.unseal(keyring, account_id, "credentials", claimed.credentials),
-            limits=msgspec.convert(claimed.limits, Limits),
-            session=accounts.unseal(keyring, account_id, "session", claimed.session),
-        ),
+        destination=destination(runtime, claimed),
         content=Content(
             claimed.text,
             claimed.link,
@@ -198,6 +224,19 @@ def publication(runtime: Runtime, claimed: Row[Any], token: UUID) -> Publication
         committed_since=claimed.committed_since,
         reply_to=_reference(claimed.reply_to),
         root=_reference(claimed.root),
+    )
+
+
+def destination(runtime: Runtime, row: Row[Any]) -> Destination:
+    """Return the account of a row as its adapter sees it."""
+    keyring, account_id = runtime.keyring, row.account_id
+    return Destination(
+        id=account_id,
+        handle=row.handle,
+        base_url=row.base_url,
+        credentials=accounts.unseal(keyring, account_id, "credentials", row.credentials),
+        limits=msgspec.convert(row.limits, Limits),
+        session=accounts.unseal(keyring, account_id, "session", row.session),
     )
 
 
@@ -242,18 +281,26 @@ async def record(
     if released:
         await runtime.queue.requeue_many(released)
     if outcome.limited is not None:
-        await _limit(database, claimed, outcome.limited)
+        await limit(database, claimed.account_id, claimed.platform, outcome.limited)
     if outcome.hold is Hold.ACCOUNT:
-        await refreshing.disconnected(runtime, claimed.account_id, outcome.error or "")
+        await _disconnected(runtime, claimed, outcome.error or "")
 
 
-async def _limit(database: Database, claimed: Row[Any], limited: RateLimited) -> None:
+async def _disconnected(runtime: Runtime, claimed: Row[Any], reason: str) -> None:
+    """Take an account out of service whose credentials are refused, unless it has new ones."""
+    account_id, since = claimed.account_id, claimed.claimed_at
+    if await refreshing.disconnected(runtime, account_id, reason, since=since):
+        async with runtime.unit_of_work() as uow:
+            await actions.release_held(uow, account_id)
+
+
+async def limit(database: Database, account_id: UUID, platform: str, limited: RateLimited) -> None:
     """Let nothing else run into a limit that was met."""
     if limited.scope == "account":
-        values = {"account": claimed.account_id, "wanted_until": limited.until}
+        values = {"account": account_id, "wanted_until": limited.until}
         await database.execute(claim_queries.LIMIT_ACCOUNT, values)
     else:
-        where = {"paused_platform": claimed.platform, "wanted_until": limited.until}
+        where = {"paused_platform": platform, "wanted_until": limited.until}
         await database.execute(
             claim_queries.PAUSE_PLATFORM, {**where, "new_error": limited.message}
         )

@@ -116,6 +116,7 @@ async def release_held(session: AsyncSession, account_id: UUID) -> Sequence[Deli
         )
         .values(
             state=DeliveryState.SCHEDULED,
+            attempts=0,  # being refused used none up
             version=Delivery.version + 1,
             next_run_at=func.greatest(Delivery.due_at, func.now()),
             hold=None,

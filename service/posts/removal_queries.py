@@ -13,6 +13,7 @@ FIND = select(
     Delivery.details,
     Account.id.label("account_id"),
     Account.handle,
+    Account.local,
     Account.base_url,
     Account.limits,
     Account.credentials,

@@ -8,6 +8,7 @@ from sqlalchemy import Row
 
 from service.accounts import refreshing
 from service.errors import Conflict
+from service.platforms import sandbox
 from service.platforms.contract import Platform, Reference, Wait
 from service.platforms.failures import AuthFailed, Rejected, TokenExpired
 from service.posts import jobs, moving, publishing, removal_queries
@@ -33,13 +34,18 @@ async def withdraw(desk: Desk, post_id: UUID) -> Post:
         raise Conflict("Nothing of this post is out")
     for delivery in out:
         platform = desk.platforms[delivery.platform]
-        if platform.deletes and delivery.remote_id:
+        if is_removable(platform, delivery.remote_id):
             delivery.removal_error = None
             desk.uow.enqueue(jobs.remove_call(delivery.id))
         else:
             delivery.removal_error = f"{platform.title} lets no app remove a post: remove it there"
     await desk.session.flush()
     return post
+
+
+def is_removable(platform: Platform, remote_id: str | None) -> bool:
+    """Whether an app may remove what this platform knows by an id; else a person must."""
+    return platform.deletes and bool(remote_id)
 
 
 def _is_out(delivery: Delivery) -> bool:
@@ -57,7 +63,8 @@ async def remove(runtime: Runtime, delivery_id: UUID) -> Wait | None:
     rows = await runtime.database.execute(removal_queries.FIND, {"delivery": delivery_id})
     if not rows:
         return None
-    row, platform = rows[0], runtime.platforms[rows[0].platform]
+    row = rows[0]
+    platform = sandbox.adapter(runtime.platforms, row.platform, local=row.local)
     try:
         if wait := await _delete(runtime, platform, row):
             return wait

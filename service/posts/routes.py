@@ -9,7 +9,8 @@ from fastapi.responses import JSONResponse
 from service.access.audit import note
 from service.db.session import UnitOfWork
 from service.errors import NotFound
-from service.posts import actions, approving, following, jobs, queries, rules, schemas
+from service.planning import queries as planning
+from service.posts import actions, approving, following, jobs, queries, removing, rules, schemas
 from service.posts.desk import Desk
 from service.posts.models import UNSCHEDULED, Batch, Delivery, DeliveryState, Post
 from service.web import ERRORS, OnceOnly, Opened, Paging, PostsReader, PostsWriter, Uow
@@ -83,7 +84,11 @@ async def show_post(post_id: UUID, caller: PostsReader, uow: Uow) -> schemas.Pos
     by_delivery: dict[UUID, list[schemas.AttemptOut]] = {delivery_id: [] for delivery_id in ids}
     for attempt in found:
         by_delivery[attempt.delivery_id].append(schemas.AttemptOut.model_validate(attempt))
-    return schemas.PostDetail(**show(post).model_dump(), attempts=by_delivery)
+    return schemas.PostDetail(
+        **show(post).model_dump(),
+        attempts=by_delivery,
+        recurrence_id=await planning.recurrence_of(uow.session, post_id),
+    )
 
 
 @router.patch("/{post_id}")
@@ -115,6 +120,14 @@ async def retry(post_id: UUID, body: schemas.RetryIn, desk: WritingDesk) -> sche
     """Publish again what failed; for an unknown outcome, say what you saw on the platform."""
     post = await actions.retry(desk, post_id, body)
     await _note(desk, "retry", f"post:{post_id}", unconfirmed=body.unconfirmed)
+    return show(post)
+
+
+@router.post("/{post_id}/withdraw", status_code=202)
+async def withdraw(post_id: UUID, desk: WritingDesk) -> schemas.PostOut:
+    """Take everything of a post that is out back, where its platforms let an app do that."""
+    post = await removing.withdraw(desk, post_id)
+    await _note(desk, "withdraw", f"post:{post_id}")
     return show(post)
 
 
@@ -197,6 +210,7 @@ def _show_delivery(delivery: Delivery) -> schemas.DeliveryOut:
         options=delivery.options,
         kind=delivery.kind,
         after_id=delivery.after_id,
+        delay=None if delivery.gap is None else round(delivery.gap.total_seconds()),
         blocked=delivery.blocked,
         hold=delivery.hold,
         remote_id=delivery.remote_id,

@@ -33,15 +33,24 @@ def parse_instant(value: str, zone: ZoneInfo | None, now: datetime) -> datetime 
         zone: the zone of a wall-clock time; None: the caller gave none.
         now: the present instant.
     """
+    located = locate(value, zone)
+    return located if isinstance(located, Problem) else _within_reach(located, now)
+
+
+def locate(value: str, zone: ZoneInfo | None) -> datetime | Problem:
+    """Return the instant that a person means, in UTC, whether it has passed or not.
+
+    Args:
+        value: ISO 8601, with an offset, or as wall-clock time in `zone`.
+        zone: the zone of a wall-clock time; None: the caller gave none.
+    """
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
         return _problem(f"'{value[:80]}' is not an ISO 8601 time such as 2030-01-31T09:00:00Z")
     try:
         located = moment if moment.tzinfo else _on_the_wall(moment, zone)
-        if isinstance(located, Problem):
-            return located
-        return _within_reach(located.astimezone(UTC), now)
+        return located if isinstance(located, Problem) else located.astimezone(UTC)
     except OverflowError:
         return _problem("lies outside the calendar")
 

@@ -15,8 +15,10 @@ Text = Annotated[
 ]
 Line = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Instant = Annotated[
-    str, Field(max_length=64, examples=["2030-01-31T09:00:00Z", "2030-01-31T09:00:00"])
+    str, Field(max_length=64, examples=["2030-01-31T09:00:00Z", "2030-01-31T09:00:00", "next_slot"])
 ]
+NEXT_SLOT = "next_slot"
+"""As a time: the next free slot of each account."""
 
 
 Late = Literal["ask", "skip", "send"]
@@ -79,7 +81,10 @@ class PostIn(Schema):
     publish_at: Instant | None = Field(
         None, validation_alias=AliasChoices("publish_at", "schedule_time")
     )
-    """ISO 8601 with an offset, or wall-clock time in `zone`; left out: now."""
+    """ISO 8601 with an offset, or wall-clock time in `zone`; left out: now.
+
+    `next_slot`: each account's own next free slot, see `PUT /v1/accounts/{account_id}/slots`.
+    """
     zone: Annotated[Line, Field(max_length=100)] | None = Field(None, examples=["Europe/Paris"])
     content_id: Annotated[str | int, Field(union_mode="left_to_right")] | None = None
     """Your own id of the content."""
@@ -100,7 +105,7 @@ class PostChange(Schema):
     thread: list[FollowUp] | None = Field(None, max_length=100)
     late: Late | None = None
     publish_at: Instant | None = None
-    """For a draft, null takes its time away."""
+    """For a draft, null takes its time away; `next_slot`: the next free slot of each account."""
     zone: Annotated[Line, Field(max_length=100)] | None = None
 
     @model_validator(mode="after")
@@ -184,6 +189,8 @@ class DeliveryOut(Reply):
     """`post`, or of a follow-up `thread` or `comment`."""
     after_id: UUID | None
     """The delivery that a follow-up answers."""
+    delay: int | None
+    """Of a follow-up: seconds after that one."""
     blocked: bool
     """Whether it waits for that one to be out."""
     hold: str | None
@@ -231,6 +238,8 @@ class PostOut(Reply):
 class PostDetail(PostOut):
     """A post with every attempt."""
 
+    recurrence_id: UUID | None
+    """The recurring post that it is an occurrence of."""
     attempts: dict[UUID, list[AttemptOut]]
     """By delivery, oldest first."""
 

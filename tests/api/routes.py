@@ -50,6 +50,9 @@ ROUTES: dict[str, Needs] = {
     "GET /v1/platforms": POSTS,
     "GET /v1/accounts": POSTS,
     "POST /v1/accounts": SETTINGS,
+    "POST /v1/accounts/authorize": SETTINGS,
+    "POST /v1/accounts/authorize/finish": SETTINGS,
+    "POST /v1/accounts/authorize/choose": SETTINGS,
     "GET /v1/accounts/{account_id}": POSTS,
     "POST /v1/accounts/{account_id}/reconnect": SETTINGS,
     "DELETE /v1/accounts/{account_id}": SETTINGS,
@@ -58,14 +61,31 @@ ROUTES: dict[str, Needs] = {
     "POST /v1/posts/batch": WRITE,
     "GET /v1/posts/batch/{batch_id}": POSTS,
     "GET /v1/posts/{post_id}": POSTS,
+    "GET /v1/posts/{post_id}/measures": POSTS,
+    "GET /v1/accounts/{account_id}/measures": POSTS,
+    "GET /v1/measures/summary": POSTS,
     "PATCH /v1/posts/{post_id}": WRITE,
     "DELETE /v1/posts/{post_id}": WRITE,
     "POST /v1/posts/{post_id}/cancel": WRITE,
     "POST /v1/posts/{post_id}/retry": WRITE,
+    "POST /v1/posts/{post_id}/withdraw": WRITE,
     "POST /v1/posts/{post_id}/submit": WRITE,
     "POST /v1/posts/{post_id}/approve": WRITE,
     "POST /v1/posts/{post_id}/return": WRITE,
     "POST /v1/posts/{post_id}/schedule": WRITE,
+    "POST /v1/posts/{post_id}/repeat": WRITE,
+    "POST /v1/posts/import": WRITE,
+    "GET /v1/accounts/{account_id}/slots": POSTS,
+    "PUT /v1/accounts/{account_id}/slots": WRITE,
+    "GET /v1/accounts/{account_id}/slots/next": POSTS,
+    "GET /v1/recurring": POSTS,
+    "GET /v1/recurring/{recurrence_id}": POSTS,
+    "PATCH /v1/recurring/{recurrence_id}": WRITE,
+    "POST /v1/recurring/{recurrence_id}/pause": WRITE,
+    "POST /v1/recurring/{recurrence_id}/resume": WRITE,
+    "POST /v1/recurring/{recurrence_id}/stop": WRITE,
+    "GET /m/{token}": EVERYBODY,
+    "HEAD /m/{token}": EVERYBODY,
     "GET /v1/media": (Scope.CONTENT_READ,),
     "POST /v1/media": (Scope.CONTENT_WRITE,),
     "DELETE /v1/media/{media_id}": (Scope.CONTENT_WRITE,),
@@ -133,6 +153,9 @@ ROUTES: dict[str, Needs] = {
 BODIES: dict[str, dict[str, object]] = {
     "PATCH /v1/posts/{post_id}": {"text": "Mine"},
     "POST /v1/posts/{post_id}/return": {"note": "No"},
+    "POST /v1/posts/{post_id}/repeat": {"cron": "0 9 * * *"},
+    "PUT /v1/accounts/{account_id}/slots": {"zone": "UTC", "slots": []},
+    "PATCH /v1/recurring/{recurrence_id}": {"cron": "0 9 * * *"},
     "PATCH /v1/schedules/{schedule_id}": {"cron": "0 0 * * *"},
     "PATCH /v1/webhooks/{endpoint_id}": {"description": "Mine"},
 }
@@ -140,13 +163,14 @@ BODIES: dict[str, dict[str, object]] = {
 OWNED = frozenset(
     {
         *("account_id", "batch_id", "endpoint_id", "job_id", "key_id", "media_id"),
-        *("notice_id", "post_id", "schedule_id", "session_id", "workflow_id"),
+        *("notice_id", "post_id", "recurrence_id", "schedule_id", "session_id", "workflow_id"),
     }
 )
 """Parameters of paths that name a row of somebody."""
 NOT_OWNED = {
     "handle": "a public page",
     "name": "queues and workers are the installation's, steered by their scope",
+    "token": "signed here: whoever has it may read that one file",
 }
 """Others, that come first in a path, and why they name nobody's."""
 

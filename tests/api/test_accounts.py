@@ -14,15 +14,44 @@ from tests.support import PNG, Installation, in_seconds, problems
 pytestmark = pytest.mark.asyncio
 KEY_OR_SESSION: list[dict[str, list[str]]] = [{"HTTPBearer": []}, {"APIKeyCookie": []}]
 
+NAMES = [
+    *("feed", "mastodon", "bluesky", "x", "instagram", "facebook", "threads", "tiktok"),
+    *("youtube", "linkedin", "webhook"),
+]
+
 
 async def test_platforms_are_data(api: Installation) -> None:
-    """G030: every platform with its caption limit; X and Instagram have a sandbox."""
+    """G030: every platform with its caption limit, and all else that is known of it."""
     items = {item["name"]: item for item in (await api.get("/v1/platforms")).json()["items"]}
-    assert set(items) == {"feed", "mastodon", "bluesky", "webhook", "x", "instagram"}
+    assert list(items) == NAMES
     assert (items["x"]["limits"]["text_units"], items["x"]["limits"]["unit"]) == (280, "weighted")
     assert items["instagram"]["limits"]["text_units"] == 2200
-    assert [name for name, item in items.items() if not item["live"]] == ["x", "instagram"]
-    assert items["mastodon"]["credentials"]["access_token"]["required"] is True
+    assert [name for name, item in items.items() if not item["live"]] == []
+    mastodon = items["mastodon"]
+    assert mastodon["connect"]["fields"]["access_token"]["required"] is True
+    assert (mastodon["connect"]["browser"], mastodon["connect"]["server"]) == (True, True)
+    assert items["feed"]["connect"]["browser"] is False
+    assert (mastodon["replies"], mastodon["deletes"], mastodon["measures"]) == (
+        "threads",
+        True,
+        True,
+    )
+    assert (mastodon["retries"], mastodon["retry_base_seconds"]) == (3, 60)
+    assert mastodon["limits"]["video"]["types"][0] == "video/mp4"
+    visibility = mastodon["options"]["visibility"]
+    assert (visibility["kind"], "unlisted" in visibility["choices"]) == ("choice", True)
+
+
+async def test_every_network_has_a_sandbox(api: Installation) -> None:
+    """G030: an account that only looks like one there needs a handle, and shows posts here."""
+    for name in NAMES[1:-1]:
+        body = {"platform": name, "sandbox": True, "credentials": {"handle": f"my{name}"}}
+        reply = await api.post("/v1/accounts", body)
+        assert reply.status_code == 201, reply.text
+        account = reply.json()
+        assert (account["platform"], account["local"]) == (name, True)
+        reply = await api.post("/v1/accounts/authorize", {"account_id": account["id"]})
+        assert "has no login in a browser" in problems(reply)["platform"]
 
 
 async def test_credentials_are_encrypted_and_never_shown(api: Installation) -> None:
@@ -81,9 +110,7 @@ async def test_missing_and_unknown_credentials(api: Installation) -> None:
 async def test_unknown_platform(api: Installation) -> None:
     """The known ones are listed."""
     reply = await api.post("/v1/accounts", {"platform": "myspace"})
-    assert problems(reply) == {
-        "platform": "'myspace' is unknown; known: feed, mastodon, bluesky, webhook, x, instagram"
-    }
+    assert problems(reply) == {"platform": f"'myspace' is unknown; known: {', '.join(NAMES)}"}
 
 
 async def test_a_taken_handle(api: Installation) -> None:

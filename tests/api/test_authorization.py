@@ -27,6 +27,7 @@ MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 EVERY = frozenset(Scope) - {Scope.ADMIN}
 KEPT = (
     *("accounts", "posts", "deliveries", "batches", "media", "schedules", "webhook_endpoints"),
+    *("slot_plans", "recurrences", "occurrences", "imported_posts"),
     *("webhook_deliveries", "workflows", "workflow_steps", "durable_jobs", "notices", "sessions"),
 )
 """Tables in which nothing may change."""
@@ -112,6 +113,9 @@ async def rows_of_ann(api: Installation) -> dict[str, str]:
     batch = await made("/v1/posts/batch", {"posts": [post], "accounts": [account]}, 202)
     file = {"file": ("dot.png", PNG, "image/png")}
     media = await api.request("POST", "/v1/media", files=file, key=key)
+    written = {"text": "Hers again", "accounts": [account], "draft": True}
+    again = await made("/v1/posts", written)
+    recurrence = await made(f"/v1/posts/{again}/repeat", {"cron": "0 9 * * *"})
     rule = {"name": "hers", "job": "monitoring.clean", "cron": "* * * * *"}
     schedule = await made("/v1/schedules", rule)
     endpoint = await made("/v1/webhooks", {"url": "http://127.0.0.1:1/", "events": ["job.failed"]})
@@ -131,6 +135,7 @@ async def rows_of_ann(api: Installation) -> dict[str, str]:
         "batch_id": batch,
         "endpoint_id": endpoint,
         "media_id": media.json()["id"],
+        "recurrence_id": recurrence,
         "schedule_id": schedule,
         "workflow_id": workflow,
         "job_id": "hers",

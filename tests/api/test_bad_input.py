@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
+from tests.media.clips import MOVING_GIF
 from tests.support import PNG, Installation, in_seconds, problems
 
 pytestmark = pytest.mark.asyncio
@@ -158,12 +159,12 @@ async def test_wrong_file_type(api: Installation) -> None:
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
-async def test_wrong_image_type_for_the_platform(api: Installation) -> None:
-    """Instagram takes JPEG only."""
+async def test_what_no_conversion_mends(api: Installation) -> None:
+    """Instagram takes JPEG only, which a moving image cannot become."""
     account = await api.connect("instagram")
-    media = (await upload(api, PNG)).json()
+    media = (await upload(api, MOVING_GIF)).json()
     found = await refused(api, {"text": "x", "accounts": [account], "media": [{"id": media["id"]}]})
-    assert "image/jpeg" in found["media[0]"]
+    assert "image/gif is not taken here; allowed: image/jpeg. It moves" in found["media[0]"]
 
 
 async def test_unknown_media(api: Installation) -> None:

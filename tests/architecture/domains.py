@@ -14,6 +14,12 @@ SHARED = ("service.access.caller", "service.access.audit", "service.access.check
 """Who asks, what they may do and what is noted of it: part of nearly every use case."""
 OPEN = ("actions", "queries")
 """What a domain shows to others."""
+NETWORKED = (
+    "service.accounts.refreshing",
+    "service.media.variants",
+    "service.posts.publishing",
+)
+"""Use cases that domains share and that await the network, which no action does."""
 SQL = tuple(f"sqlalchemy.{word}" for word in ("select", "insert", "update", "delete", "text"))
 DIALECT = ("sqlalchemy.dialects.postgresql.insert", "sqlalchemy.sql")
 SESSIONS = ("sqlalchemy.ext.asyncio",)
@@ -49,7 +55,7 @@ def _open(module: Module, found: Import) -> bool:
     parts = found.name.split(".")
     part = parts[2] if len(parts) > 2 else ""
     joins = part == "models" and _holds_statements(module)
-    return part in OPEN or joins or within(found.name, *SHARED)
+    return part in OPEN or joins or within(found.name, *SHARED, *NETWORKED)
 
 
 def _file(module: Module) -> str:

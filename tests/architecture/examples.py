@@ -94,7 +94,7 @@ EXAMPLES: list[tuple[str, str, str]] = [
     ),
     (
         "layers",
-        "service/platforms/mastodon.py",
+        "service/platforms/mastodon/adapter.py",
         """
         import httpx
         from service.kit.outbound import Outbound

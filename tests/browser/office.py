@@ -43,7 +43,7 @@ async def furnish(api: Installation, *, enemies: bool = True) -> dict[str, str]:
     """
     accounts = [
         await api.connect("feed", {"handle": "kitchen-news"}),
-        await api.connect("x", {"handle": "kitchen_x"}),
+        await api.connect("x"),
         await api.connect("mastodon_sandbox", {"handle": "kitchen"})
         if "mastodon_sandbox" in api.runtime.platforms
         else await api.connect("feed", {"handle": "kitchen-events"}),

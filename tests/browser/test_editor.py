@@ -16,7 +16,7 @@ LONG = "A day at the market, with everything that is ripe. " * 7
 async def accounts(api: Installation) -> list[str]:
     """Connect two feeds, which take anything, and X, which takes 280 characters."""
     feeds = [await api.connect("feed", {"handle": name}) for name in ("kitchen", "garden")]
-    return [*feeds, await api.connect("x", {"handle": "kitchen_x"})]
+    return [*feeds, await api.connect("x")]
 
 
 async def test_from_the_first_word_to_published(person: Person, api: Installation) -> None:

@@ -118,7 +118,8 @@ async def test_others_accounts_do_not_exist(stranger: Person) -> None:
 async def test_an_account_is_connected_through_the_form(admin: Person) -> None:
     """G030: what a platform needs is asked for; what it refuses stands at the field."""
     page = await admin.get("/accounts/new")
-    titles = ["Feed", "Mastodon", "Bluesky", "Webhook", "X", "Instagram"]
+    titles = [*("Feed", "Mastodon", "Bluesky", "X", "Instagram", "Facebook", "Threads")]
+    titles += ["TikTok", "YouTube", "LinkedIn", "Webhook"]
     assert texts(page, ".card h2") == titles
     page = await admin.get(page.links()["Connect Mastodon"])
     token = page.main.select_one("input[name='credentials.access_token']")
@@ -139,6 +140,18 @@ async def test_an_account_is_connected_through_the_form(admin: Person) -> None:
     assert server.token not in page.reply.text
     noted = [action for _, action, _ in await actions_noted(admin.api)]
     assert noted[-1] == "accounts.connect"
+
+
+async def test_a_sandbox_is_connected_through_the_form(admin: Person) -> None:
+    """G030: it needs a handle, asks the network nothing, and shows its posts here."""
+    page = await admin.get("/accounts/new?platform=x&sandbox=yes")
+    assert page.title == "Connect X as a sandbox"
+    assert "Nothing is sent to X" in page.text
+    page = await admin.send(page, "/accounts/new", 422, **given(handle="No handle"))
+    page = await admin.send(page, "/accounts/new", **given(handle="loud"))
+    assert page.note == "loud is connected"
+    assert "sandbox: posts are shown on a page here only" in page.text
+    assert page.links()["Open its page"] == "/feeds/loud"
 
 
 async def test_a_refused_connection_stores_nothing(admin: Person) -> None:

@@ -59,7 +59,7 @@ async def test_each_platform_counts_in_its_own_way(admin: Person) -> None:
     ]
     assert [p.get_text() for p in page.main.select(".problems .problem")] == [
         "Too long by 2: 282 characters as X counts them, at most 280 are allowed.",
-        "At least one image is needed here.",
+        "At least one image or video is needed here.",
     ]
     assert "2 of 3 accounts cannot take this post yet." in page.text
     assert await admin.api.count("posts") == 0
@@ -117,7 +117,8 @@ async def test_a_refusal_keeps_everything(admin: Person) -> None:
     reply = await admin.http.post("/posts/new", data=fields, files=files, headers=HTML)
     page = parsed(reply, 422)
     assert problems(page) == [
-        "no.txt is unknown; allowed: image/jpeg, image/png, image/gif, image/webp"
+        "no.txt is unknown; allowed: image/jpeg, image/png, image/gif, image/webp, video/mp4, "
+        "video/quicktime, video/webm"
     ]
     (image,) = [field["value"] for field in page.main.select("input[name=media]")]
     page = await admin.send(
@@ -168,7 +169,7 @@ async def test_images_are_chosen_and_taken_out(admin: Person) -> None:
     image = (await admin.api.request("POST", "/v1/media", files=file)).json()["id"]
     account = await admin.api.connect()
     page = await compose(admin, accounts=account, pick=image)
-    assert [img["src"] for img in page.main.select(".images img")] == [f"/media/{image}/file"]
+    assert [img["src"] for img in page.main.select(".images img")] == [f"/media/{image}/thumbnail"]
     assert page.main.select_one(".shown .no-alt") is not None, "the preview says what is missing"
     page = await admin.send(page, "/posts/new", accounts=account, drop=image)
     assert page.main.select(".images img") == []

@@ -1,6 +1,7 @@
 """Media: uploading, who sees a file, which posts show it, and deleting what none shows."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,12 @@ import pytest
 from service.access.caller import Caller
 from service.errors import Conflict
 from service.media import actions
-from service.media.storage import path_of, store
+from service.media.arriving import store
+from service.media.storage import path_of
 from tests.access.helpers import actions_noted
 from tests.dashboard.person import HTML, Person
+from tests.media.clips import drawing
+from tests.media.conftest import clips as clips  # the same fixture
 from tests.support import PNG, Installation, problems
 
 pytestmark = pytest.mark.asyncio
@@ -46,7 +50,7 @@ async def test_without_files_a_page_says_what_to_do(admin: Person) -> None:
     page = await admin.get("/media")
     assert "Nothing is uploaded yet" in page.text
     page = await admin.send(page, "/media")
-    assert page.note == "Choose at least one image"
+    assert page.note == "Choose at least one file"
 
 
 async def test_good_files_are_kept_beside_bad_ones(admin: Person) -> None:
@@ -169,7 +173,7 @@ async def test_the_same_upload_while_it_is_deleted(api: Installation, admin: Per
     media = await upload(api)
     settings = api.runtime.settings
     with path_of(settings.media_folder, media["sha256"]).open("rb") as file:
-        arrived = store(file, settings.media_folder, settings.max_upload_bytes)
+        arrived = await store(settings, file)
     assert (await api.request("DELETE", f"/v1/media/{media['id']}")).status_code == 204
     with pytest.raises(Conflict, match="upload it again"):
         async with api.runtime.unit_of_work() as uow:
@@ -194,3 +198,41 @@ async def test_files_are_paged(admin: Person) -> None:
     assert [item["filename"] for item in listed["items"]] == ["2.png"]
     wrong = await admin.api.get("/v1/media?cursor=x")
     assert "cursor" in problems(wrong)
+
+
+async def test_videos_are_shown_and_uploaded_without_a_script(admin: Person, clips: Path) -> None:
+    """The form takes them; the page plays them, with size and length; a part can be fetched."""
+    video = await asyncio.to_thread((clips / "plain.mp4").read_bytes)
+    reply = await send(admin, ("film.mp4", video))
+    assert "1 file is uploaded" in reply.text
+    page = await admin.get("/media")
+    [shown] = page.main.select("video")
+    assert shown.has_attr("controls")
+    assert "MP4" in page.text
+    assert ", 2 s" in page.text
+    part = await admin.http.get(str(shown["src"]), headers={"Range": "bytes=4-7"})
+    assert (part.status_code, part.content) == (206, b"ftyp")
+    assert "media-src 'self'" in (await admin.http.get("/media")).headers["content-security-policy"]
+    reply = await send(admin, ("film.mp4", video[:4000]), ("c.png", PNG))
+    assert "<b>film.mp4</b>: The video is cut off" in reply.text
+    assert await admin.api.count("media") == 2
+
+
+async def test_large_images_have_thumbnails(stranger: Person, tmp_path: Path) -> None:
+    """Small ones are their own; others' do not exist."""
+    api = stranger.api
+    await stranger.log_in("bob", "content:read")
+    key = await api.new_key("content:read", "content:write", user="bob")
+    large = await asyncio.to_thread(drawing(tmp_path / "a.png", 800, 600).read_bytes)
+    files = {"file": ("a.png", large)}
+    mine = (await api.request("POST", "/v1/media", files=files, key=key)).json()
+    for _ in range(2):
+        reply = await stranger.http.get(f"/media/{mine['id']}/thumbnail")
+        assert (reply.status_code, reply.headers["content-type"]) == (200, "image/jpeg")
+        assert len(reply.content) <= 60_000
+    assert await api.count("media_variants") == 1
+    small = await upload(api, key=key)
+    reply = await stranger.http.get(f"/media/{small['id']}/thumbnail")
+    assert reply.content == PNG
+    theirs = await upload(api, extra=b"x", key=await api.new_key("content:write", user="ann"))
+    await stranger.get(f"/media/{theirs['id']}/thumbnail", 404)

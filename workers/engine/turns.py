@@ -65,7 +65,6 @@ class Turns:
         self._waiting: deque[Running] = deque()
         self._active = 0
         self._due: asyncio.TimerHandle | None = None
-        self._due_at = 0.0  # uvloop's handle of a timer that is due now cannot tell
         self._idle = asyncio.Event()
         self._idle.set()
         self._isolation = Isolation(self.runs, self.wake)
@@ -187,7 +186,7 @@ class Turns:
         delay = SAFETY_POLL if self.broker.tracking else self._worker.poll_delay_s
         if due_ms is not None:
             delay = min(delay, self._seconds_until(due_ms))
-        self._due_at = self._loop.time() + delay
+        self._due_at = self._loop.time() + delay  # uvloop's handles cannot always tell
         self._due = self._loop.call_later(delay, self.wakes.feed)
 
     def _remind(self, due_ms: float) -> None:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from service.dashboard.calendar.rules import clock
 from service.dashboard.formats import duration, moment
 from service.posts.calendar_queries import Due
-from service.posts.models import IDLE_STATES, UNSCHEDULED, DeliveryState
+from service.posts.models import IDLE_STATES, UNSCHEDULED, DeliveryState, Hold
 from service.posts.rules import post_state
 
 LATE = 60.0
@@ -24,6 +24,12 @@ FIXED: Mapping[str, str] = {
     DeliveryState.CANCELLED: "It is cancelled, so it stays where it is.",
 }
 """Why a post with a delivery in such a state cannot be moved."""
+WAITS_FOR: Mapping[str, str] = {
+    Hold.ACCOUNT: "waits until the account is connected again",
+    Hold.OWNER: "waits, for its owner may not publish any more",
+    Hold.LATE: "was too late: waits for somebody to publish it all the same, move or cancel it",
+}
+"""What a delivery that is held waits for."""
 SIGNS = {"bluesky": "Bs", "feed": "Fd", "mastodon": "Ma", "webhook": "Wh", "x": "X"}
 
 
@@ -56,6 +62,8 @@ class Target:
     error: str | None
     published_at: datetime | None
     url: str | None
+    hold: str | None = None
+    """Of what is held: why."""
 
     @property
     def sign(self) -> str:
@@ -188,6 +196,7 @@ def _target(row: Any, accounts: Mapping[UUID, AccountFacts]) -> Target:
         error=row.error,
         published_at=row.published_at,
         url=row.remote_url,
+        hold=row.hold,
     )
 
 
@@ -221,7 +230,7 @@ def outcome(target: Target, zone: ZoneInfo) -> str:
         case DeliveryState.UNCONFIRMED:
             return "nobody knows whether it is out: look there"
         case DeliveryState.HELD:
-            return "waits until the account is connected again"
+            return WAITS_FOR.get(target.hold or "", WAITS_FOR[Hold.ACCOUNT])
         case DeliveryState.RETRYING | DeliveryState.WAITING:
             why = f": {target.error}" if target.error else ""
             return f"tried {target.attempts} times, again {moment(target.next_run_at, zone)}{why}"

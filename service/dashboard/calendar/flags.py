@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from service.dashboard.calendar.entries import Entry, Target
 from service.dashboard.formats import duration
-from service.posts.models import DUE_STATES, DeliveryState
+from service.posts.models import DUE_STATES, DeliveryState, Hold
 
 TOO_CLOSE = timedelta(minutes=15)
 """Between two posts to one account."""
@@ -47,7 +47,11 @@ def _failures(target: Target) -> Iterable[str]:
 def _warnings(target: Target, now: datetime) -> Iterable[str]:
     """Yield what one delivery needs, whatever else is planned."""
     name = target.account.name
-    if target.state == DeliveryState.HELD or (target.is_open and not target.account.connected):
+    if target.state == DeliveryState.HELD and target.hold == Hold.LATE:
+        yield f"{name} did not get it in time: publish it all the same, move it, or cancel it"
+    elif target.state == DeliveryState.HELD and target.hold == Hold.OWNER:
+        yield f"{name} does not get it: the post's owner may not publish any more"
+    elif target.state == DeliveryState.HELD or (target.is_open and not target.account.connected):
         yield f"{name} must be connected again before anything goes out"
     elif target.state in DUE_STATES and target.next_run_at < now - LATE:
         yield f"Late: {name} should have had it {duration(now - target.next_run_at)} ago"

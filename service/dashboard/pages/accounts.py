@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from service.access.caller import Caller, Scope
 from service.accounts import queries, routes
 from service.accounts.models import Account, AccountState
-from service.dashboard.pages import connecting
+from service.dashboard.pages import authorizing, connecting
 from service.dashboard.publishing import account_words as words
 from service.dashboard.view import PostsReader, SettingsWriter, View
 from service.errors import AlmanacError, Conflict, NotFound
@@ -20,6 +20,7 @@ from service.web import Paging, Uow
 
 router = APIRouter(include_in_schema=False)
 router.include_router(connecting.router)
+router.include_router(authorizing.router)
 POSTS = 10
 """Of each kind on an account's page."""
 
@@ -39,7 +40,8 @@ async def show_all(
     )
     ids = [account.id for account in found.items]
     titles = {name: each.title for name, each in view.runtime.platforms.items()}
-    figures = await account_queries.figures(uow.session, ids, now())
+    moment = now()
+    figures = await account_queries.figures(uow.session, ids, moment)
     refused = [a for a in found.items if a.state == AccountState.NEEDS_RECONNECT]
     return await view.page(
         "accounts.html",
@@ -58,6 +60,7 @@ async def show_all(
         may_change=may_change(view.caller),
         may_compose=view.caller.may(Scope.POSTS_WRITE),
         words=words,
+        moment=moment,
     )
 
 
@@ -78,10 +81,12 @@ async def show_one(account_id: UUID, view: PostsReader, uow: Uow) -> Response:
     return await view.page(
         "account.html",
         account=account,
-        platform=view.runtime.platforms[account.platform],
+        platform=connecting.found(view, account.platform, local=account.local),
         limits=list(words.limits(msgspec.convert(account.limits, Limits))),
         profile=words.profile(account),
         looks=words.STATES[account.state],
+        words=words,
+        moment=moment,
         figures=figures[account_id],
         most=account_queries.MOST_COUNTED,
         published=published,
@@ -108,7 +113,7 @@ async def ask_removal(account_id: UUID, view: SettingsWriter, uow: Uow) -> Respo
     return await view.page(
         "account_remove.html",
         account=account,
-        platform=view.runtime.platforms[account.platform],
+        platform=connecting.found(view, account.platform, local=account.local),
         leaving=await account_queries.leaving(uow.session, account_id),
         may_cancel=view.caller.may(Scope.POSTS_WRITE),
     )

@@ -1,8 +1,8 @@
-"""Media: the images that posts show. Seen by their owner, kept while a post shows them."""
+"""Media: images and videos for posts. Seen by their owner, kept while a post shows them."""
 
 from uuid import UUID
 
-from fastapi import APIRouter, Response, UploadFile
+from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 from starlette.datastructures import UploadFile as Sent
 
@@ -17,15 +17,24 @@ from service.errors import (
     Problem,
 )
 from service.kit.pagination import Page
-from service.media import actions, queries, routes
+from service.media import actions, queries, routes, variants
+from service.media.kinds import TYPES
 from service.media.models import Media
-from service.media.storage import IMAGE_TYPES
-from service.web import Paging, Uow
+from service.web import Opened, Paging, Uow
 
 router = APIRouter(include_in_schema=False)
 NEWEST = 3
 """Posts that are named of those that show a file."""
 MOST_DELETED = 200
+KINDS = {
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/gif": "GIF",
+    "image/webp": "WebP",
+    "video/mp4": "MP4",
+    "video/quicktime": "QuickTime",
+    "video/webm": "WebM",
+}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
@@ -33,7 +42,7 @@ HEADERS = {
     "Cache-Control": "private, max-age=3600",
     "Vary": "Cookie",
 }
-"""Of a file that somebody sent: whatever it holds, it is an image and runs nothing."""
+"""Of a file that somebody sent: whatever it holds, it is shown and runs nothing."""
 
 
 @router.get("/media")
@@ -65,14 +74,16 @@ async def _page(
         refused=refused or [],
         kept=kept,
         may_write=view.caller.may(Scope.CONTENT_WRITE),
-        types=",".join(IMAGE_TYPES),
+        types=",".join(TYPES),
+        kinds=KINDS,
         most=view.runtime.settings.max_upload_bytes,
+        most_video=view.runtime.settings.max_video_bytes,
     )
 
 
 @router.get("/media/{media_id}/file")
 async def show_file(media_id: UUID, view: ContentReader, uow: Uow) -> Response:
-    """Serve an image to who may see it."""
+    """Serve an image or a video to who may see it; in ranges, so that a video can be wound."""
     row = await routes.found(uow, view.caller, media_id)
     path = actions.file_path(view.runtime.settings.media_folder, row.sha256)
     if not path.is_file():
@@ -86,12 +97,24 @@ async def show_file(media_id: UUID, view: ContentReader, uow: Uow) -> Response:
     )
 
 
+@router.get("/media/{media_id}/thumbnail")
+async def show_thumbnail(media_id: UUID, view: ContentReader, runtime: Opened) -> Response:
+    """Serve a small image of an image, or the image itself where it is small."""
+    async with runtime.unit_of_work() as uow:
+        row = await routes.found(uow, view.caller, media_id)
+    path = await variants.thumbnail(runtime, row)
+    if path is not None:
+        return FileResponse(path, headers=HEADERS, media_type=variants.THUMBNAIL.content_type)
+    path = actions.file_path(runtime.settings.media_folder, row.sha256)
+    return FileResponse(path, headers=HEADERS, media_type=row.content_type)
+
+
 @router.post("/media")
 async def upload(view: ContentWriter, uow: Uow) -> Response:
-    """Keep each file that is an image; say what is wrong with each that is not."""
+    """Keep each image and video; say what is wrong with each file that is neither."""
     sent = [file for file in view.form.getlist("files") if isinstance(file, Sent) and file.filename]
     if not sent:
-        return view.go("/media", "Choose at least one image", done=False)
+        return view.go("/media", "Choose at least one file", done=False)
     refused = []
     for file in sent:
         if (wrong := await _store(view, file)) is not None:
@@ -108,11 +131,10 @@ def _files(count: int) -> str:
 
 async def _store(view: View, file: Sent) -> str | None:
     """Keep a file; return what is wrong with it instead."""
-    upload_file = UploadFile(file.file, size=file.size, filename=file.filename)
     try:
-        stored = await routes.stored(view.runtime, upload_file, view.caller)
+        kept = await routes.keep(view.runtime, file.file, file.filename)
         async with view.runtime.unit_of_work() as uow:
-            await routes.upload(stored, upload_file, view.caller, uow)
+            await routes.upload(kept, view.caller, uow)
     except InvalidInput as error:
         return error.problems[0].message
     except (PayloadTooLarge, Conflict) as error:

@@ -1,27 +1,23 @@
-"""Posts: all that there are, and one with what became of it at each account."""
+"""Posts: all that there are, found by what they are, and done with many at once."""
 
-from collections.abc import Collection, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from service.access.caller import Scope
 from service.accounts import queries as accounts
-from service.accounts.queries import Account
+from service.dashboard.pages import post
+from service.dashboard.pages.post import names_of, rights, titles
 from service.dashboard.publishing import acts as post_acts
 from service.dashboard.publishing.acts import BULK, Chosen
-from service.dashboard.publishing.composing import MOST_ACCOUNTS, by_field, stored
-from service.dashboard.view import PostsReader, PostsWriter, View
-from service.errors import AlmanacError, InvalidInput, Problem
+from service.dashboard.publishing.composing import MOST_ACCOUNTS
+from service.dashboard.view import PostsReader, PostsWriter
 from service.kit.clock import now
 from service.kit.pagination import Page
 from service.posts import list_queries
 from service.posts import routes as post_routes
-from service.posts.desk import Desk
 from service.posts.list_queries import SCANNED, Show, Wanted
-from service.posts.schemas import ApproveIn, PostDetail, RetryIn, ReturnIn, ScheduleIn
 
 router = APIRouter(include_in_schema=False)
 PER_PAGE = 50
@@ -50,7 +46,7 @@ async def show_all(
     async with view.runtime.database.session() as session:
         found = await list_queries.search(session, view.caller, wanted, now(), PER_PAGE, cursor)
         own = (await accounts.list_accounts(session, view.caller, Page(MOST_ACCOUNTS))).items
-        names = await _accounts(
+        names = await names_of(
             session, view, {d.account_id for p in found.posts for d in p.deliveries}
         )
     filters = {"q": wanted.text, "account": account if wanted.account_id else ""}
@@ -67,8 +63,8 @@ async def show_all(
         scanned=SCANNED,
         later=cursor is not None,
         empty=EMPTY[show],
-        titles={name: platform.title for name, platform in view.runtime.platforms.items()},
-        **_rights(view),
+        titles=titles(view),
+        **rights(view),
     )
 
 
@@ -82,20 +78,6 @@ def _id(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-def _rights(view: View) -> dict[str, bool]:
-    caller = view.caller
-    return {
-        "may_write": caller.may(Scope.POSTS_WRITE),
-        "may_schedule": caller.is_admin or not view.runtime.settings.approval,
-        "sees_jobs": caller.may(Scope.JOBS_READ),
-    }
-
-
-async def _accounts(session: Any, view: View, ids: Collection[UUID]) -> dict[UUID, Account]:
-    found = await accounts.accounts_by_id(session, view.caller, ids)
-    return {account.id: account for account in found}
 
 
 @router.post("/posts/bulk")
@@ -122,79 +104,4 @@ async def bulk(view: PostsWriter) -> Response:
     )
 
 
-@router.get("/posts/{post_id}")
-async def show(view: PostsReader, post_id: UUID) -> Response:
-    """Show a post with everything that happened to it."""
-    return await _show(view, await stored(view, post_id))
-
-
-async def _show(
-    view: View, post: PostDetail, problems: Sequence[Problem] = (), status: int = 200
-) -> Response:
-    async with view.runtime.database.session() as session:
-        names = await _accounts(session, view, {d.account_id for d in post.deliveries})
-    return await view.page(
-        "post.html",
-        status,
-        post=post,
-        accounts=names,
-        titles={name: platform.title for name, platform in view.runtime.platforms.items()},
-        is_draft=post.state in {"draft", "approved"},
-        editable=post_acts.is_editable(post),
-        cancellable=BULK["cancel"].fits(post),
-        failed=[d for d in post.deliveries if d.state in {"failed", "held"}],
-        unconfirmed=[d for d in post.deliveries if d.state == "unconfirmed"],
-        problems=by_field(problems),
-        all_problems=problems,
-        refused_note=str(view.form.get("note", "")),
-        **_rights(view),
-    )
-
-
-@router.post("/posts/{post_id}/{act}")
-async def do(view: PostsWriter, post_id: UUID, act: str) -> Response:
-    """Submit, approve, send back, schedule or publish again one post."""
-    path = f"/posts/{post_id}"
-    try:
-        async with view.runtime.unit_of_work() as uow:
-            desk = Desk.of(view.runtime, uow, view.caller)
-            note = await _do(desk, post_id, act, view)
-    except InvalidInput as error:
-        return await _show(view, await stored(view, post_id), error.problems, 422)
-    except AlmanacError as error:
-        return view.refused(path, error)
-    return view.go(path, note)
-
-
-async def _do(desk: Desk, post_id: UUID, act: str, view: View) -> str:
-    match act:
-        case "submit":
-            await post_routes.submit(post_id, desk)
-            return "Submitted for approval"
-        case "approve":
-            return await _approve(desk, post_id, view)
-        case "return":
-            note = str(view.form.get("note", "")).replace("\r\n", "\n").strip()
-            if not note:
-                raise InvalidInput([Problem("note", "Say what is to be changed")])
-            await post_routes.send_back(post_id, post_acts.body(ReturnIn, note=note), desk)
-            return "Sent back to its author, who is told why"
-        case "schedule":
-            post = await post_routes.schedule_draft(post_id, ScheduleIn(), desk)
-            return "Scheduled" if post.publish_at else "It is being published now"
-        case "retry":
-            answer = view.form.get("unconfirmed")
-            await post_routes.retry(post_id, post_acts.body(RetryIn, unconfirmed=answer), desk)
-            return "Noted as published" if answer == "mark_published" else "It is sent again now"
-    raise InvalidInput([Problem("act", "There is no such action")])
-
-
-async def _approve(desk: Desk, post_id: UUID, view: View) -> str:
-    revision = str(view.form.get("revision", ""))
-    later = view.form.get("later") == "yes"
-    body = post_acts.body(ApproveIn, revision=int(revision) if revision.isdecimal() else None)
-    body.schedule = not later
-    post = await post_routes.approve(post_id, body, desk)
-    if later:
-        return "Approved: its author can schedule it"
-    return "Approved and scheduled" if post.publish_at else "Approved: it is being published now"
+router.include_router(post.router)  # last, for `/posts/{post_id}` takes anything

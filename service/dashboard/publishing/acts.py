@@ -14,7 +14,8 @@ from service.errors import AlmanacError, InvalidInput, Problem
 from service.posts import queries
 from service.posts import routes as post_routes
 from service.posts.desk import Desk
-from service.posts.schemas import ApproveIn, PostOut, RetryIn
+from service.posts.models import DeliveryState, Hold
+from service.posts.schemas import ApproveIn, DeliveryOut, PostOut, RetryIn
 from service.schema import Schema
 
 T = TypeVar("T", bound=Schema)
@@ -38,13 +39,39 @@ class Act:
     style: str = "primary"
 
 
+def everything(post: PostOut) -> list[DeliveryOut]:
+    """Return the deliveries of a post and of what follows it."""
+    return [*post.deliveries, *post.follow_ups]
+
+
 def _states(post: PostOut) -> set[str]:
-    return {delivery.state for delivery in post.deliveries}
+    return {delivery.state for delivery in everything(post)}
 
 
 def is_editable(post: PostOut) -> bool:
     """Whether a post may still be changed, as far as one can see."""
     return _states(post) <= {*OPEN, "cancelled"} and post.state != "cancelled"
+
+
+def may_go_again(delivery: DeliveryOut) -> bool:
+    """Whether a person's word is all that it takes to publish it; not: a new connection."""
+    held = delivery.state == DeliveryState.HELD and delivery.hold in {Hold.LATE, Hold.OWNER}
+    return held or delivery.state == DeliveryState.FAILED
+
+
+def needs_account(delivery: DeliveryOut) -> bool:
+    """Whether it waits until its account is connected again."""
+    return delivery.state == DeliveryState.HELD and delivery.hold in {None, Hold.ACCOUNT}
+
+
+def is_late(delivery: DeliveryOut) -> bool:
+    """Whether it waits for somebody to say that it is to go out all the same."""
+    return delivery.state == DeliveryState.HELD and delivery.hold == Hold.LATE
+
+
+def is_out(delivery: DeliveryOut) -> bool:
+    """Whether readers find it on its platform, as far as Almanac knows."""
+    return delivery.state == DeliveryState.PUBLISHED and delivery.removed_at is None
 
 
 BULK: Mapping[str, Act] = {
@@ -77,7 +104,7 @@ BULK: Mapping[str, Act] = {
         "What failed is sent again now; what is published is not sent twice.",
         "on the way again",
         lambda post: (
-            bool(_states(post) & {"failed", "held"}) and "unconfirmed" not in _states(post)
+            any(map(may_go_again, everything(post))) and "unconfirmed" not in _states(post)
         ),
     ),
 }

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from service.accounts.queries import Account, AccountState
@@ -12,7 +12,7 @@ from service.platforms import entities
 from service.platforms.contract import Content, Platform
 from service.platforms.limits import Limits
 from service.platforms.validation import fitted, usage
-from service.posts.composing import Body, Target, content_for, limits_of
+from service.posts.composing import Body, Part, Target, content_for, limits_of, part_content
 
 UNITS = {"graphemes": "graphemes", "weighted": "weighted characters"}
 """Short names of units; of the others, people say characters."""
@@ -20,6 +20,10 @@ LONGEST_FIXED = 20_000
 """Characters of a text for which a cut is proposed while somebody types."""
 NEARLY_FULL = 0.8
 MENTION = re.compile(r"(?<![\w/@.])@[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*(?:@[\w.-]*\w)?")
+PLACE = re.compile(r"(?:thread\[(\d+)\]\.)?(?:media\[(\d+)\](\.alt)?)?")
+"""Begins the field of any problem; says which follow-up and which file it is about."""
+UNFOLLOWED = {"no_threads", "no_comments"}
+"""Codes of problems that are about what follows at all, whatever it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,20 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Following:
+    """What follows a post at an account."""
+
+    number: int | None
+    """On the form, from 0; None: it is not there, for it is the account's own."""
+    kind: str
+    pieces: Sequence[Piece]
+    media: Sequence[Mapping[str, Any]]
+    counter: Counter
+    problems: Sequence[str]
+    delay: int
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """A post at one account."""
 
@@ -52,60 +70,109 @@ class Preview:
     """The platform's."""
     letter: str
     pieces: Sequence[Piece]
+    media: Sequence[Mapping[str, Any]]
     card: str | None
     """The host of a link that is shown as a card."""
     counter: Counter
     more: Sequence[Counter]
     """Other limits that are nearly or entirely used up."""
     problems: Sequence[str]
+    """Of the post itself, then of all that follows it."""
     fix: str | None
     """A shorter text that fits."""
     too_long: bool
     held: bool
     """Whether nothing goes out until the account is reconnected."""
+    thread: Sequence[Following] = ()
+    unfollowed: bool = False
+    """Whether the platform lets nothing follow of what is to."""
+
+
+Follows = Sequence[tuple[int | None, Part]]
+"""What follows at an account, each with its number on the form."""
 
 
 def previews(
-    platforms: Mapping[str, Platform], targets: Sequence[Target], body: Body
+    platforms: Mapping[str, Platform],
+    targets: Sequence[Target],
+    follows: Sequence[Follows],
+    body: Body,
 ) -> list[Preview]:
-    """Return how a post looks at each of its accounts."""
-    return [_preview(platforms[target.account.platform], target, body) for target in targets]
+    """Return how a post looks at each of its accounts, with what follows it there."""
+    return [
+        _preview(platforms[target.account.platform], target, following, body)
+        for target, following in zip(targets, follows, strict=True)
+    ]
 
 
-def _preview(platform: Platform, target: Target, body: Body) -> Preview:
+def _preview(platform: Platform, target: Target, follows: Follows, body: Body) -> Preview:
     account = target.account
     content, limits = content_for(target, body), limits_of(account)
     shown = platform.text_of(content)
     problems = platform.validate(content, limits)
     too_long = any(_is_length(problem) for problem in problems)
     counters = _counters(shown, limits)
+    thread = [_following(platform, limits, number, part) for number, part in follows]
+    refused = [problem for _, found in thread for problem in found]
     return Preview(
         account=account,
         title=platform.title,
         letter=(account.display_name or account.handle or "?")[:1].upper(),
         pieces=list(pieces(shown, limits.unit)),
+        media=body.media if target.media is None else target.media,
         card=_card(content, shown),
         counter=counters[0],
         more=[c for c in counters[1:] if c.count > NEARLY_FULL * c.most],
-        problems=[_said(problem) for problem in problems],
+        problems=[*map(said, problems), *dict.fromkeys(map(said, refused))],
         fix=shortened(platform, content, limits)
         if too_long and len(content.text) <= LONGEST_FIXED
         else None,
         too_long=too_long,
         held=account.state != AccountState.ACTIVE,
+        thread=[following for following, _ in thread],
+        unfollowed=any(problem.code in UNFOLLOWED for problem in refused),
     )
+
+
+def _following(
+    platform: Platform, limits: Limits, number: int | None, part: Part
+) -> tuple[Following, list[Problem]]:
+    content = part_content(part)
+    shown = platform.text_of(content)
+    if content.kind == "comment":
+        limits = replace(limits, text_units=limits.comment_units or limits.text_units)
+    problems = [_placed(problem, number) for problem in platform.validate(content, limits)]
+    following = Following(
+        number=number,
+        kind=content.kind,
+        pieces=pieces(shown, limits.unit),
+        media=part["media"],
+        counter=_counters(shown, limits)[0],
+        problems=[problem.message for problem in problems],
+        delay=part["delay"],
+    )
+    return following, problems
+
+
+def _placed(problem: Problem, number: int | None) -> Problem:
+    if problem.code in UNFOLLOWED or number is None:
+        return Problem("thread", problem.message, problem.code)
+    return Problem(f"thread[{number}].{problem.field}", problem.message, problem.code)
 
 
 def _is_length(problem: Problem) -> bool:
     return problem.field == "text" and problem.code == "too_long"
 
 
-def _said(problem: Problem) -> str:
-    place = re.fullmatch(r"media\[(\d+)\](\.alt)?", problem.field)
-    if place is None:
-        return problem.message
-    what = "Description of image" if place[2] else "Image"
-    return f"{what} {int(place[1]) + 1}: {problem.message}"
+def said(problem: Problem) -> str:
+    """Return what is wrong in words that say where, as far as its message does not."""
+    place = PLACE.match(problem.field)
+    follow, number, alt = place.groups() if place else (None, None, None)
+    message = problem.message
+    if number is not None:
+        what = "Description of file" if alt else "File"
+        message = f"{what} {int(number) + 1}: {message}"
+    return message if follow is None else f"Follow-up {int(follow) + 1}: {message}"
 
 
 def _card(content: Content, shown: str) -> str | None:

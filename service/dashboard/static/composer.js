@@ -9,22 +9,27 @@
 
   // The date is asked for where there is to be one, and the button says what it does.
   function fitTime() {
-    const timed = form.elements.when.value === "at";
+    const when = form.elements.when.value;
+    const timed = when === "at";
     form.querySelector("[data-when]").classList.toggle("off", !timed);
-    for (const button of form.querySelectorAll("[data-now]")) button.textContent = timed ? button.dataset.at : button.dataset.now;
+    for (const button of form.querySelectorAll("[data-now]")) button.textContent = button.dataset[when];
   }
 
-  // An own text belongs to an account that is chosen.
-  function fitAccounts() {
-    for (const box of form.querySelectorAll('[name="accounts"]')) box.closest("li").querySelector("[data-own]").hidden = !box.checked;
+  // How much of a line is used, where it has a limit.
+  function count(field) {
+    const place = form.querySelector(`[data-counts="${CSS.escape(field.id)}"]`);
+    if (place === null) return;
+    const used = [...field.value].length;
+    place.textContent = `${used} / ${place.dataset.most}`;
+    place.classList.toggle("over", used > Number(place.dataset.most));
   }
 
   form.addEventListener("change", (event) => {
     fitTime();
-    fitAccounts();
     if (event.target.matches("[data-upload]") && event.target.files.length > 0) {
       touched = false;
-      form.action = form.getAttribute("action").split("#")[0] + "#images";
+      form.action = form.getAttribute("action").split("#")[0] + "#" + event.target.dataset.upload;
+      check.value = "show";
       form.requestSubmit(check);
     }
   });
@@ -48,10 +53,24 @@
     form.requestSubmit(check);
   });
 
-  form.addEventListener("input", () => { touched = true; });
+  form.addEventListener("input", (event) => {
+    touched = true;
+    if (event.target.id) count(event.target);
+  });
+
+  // What follows has one block more or less: the new one is written in, the previews change.
+  document.body.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.requestConfig?.path !== "/posts/thread") return;
+    const pressed = event.detail.requestConfig.parameters;
+    const texts = form.querySelectorAll("#thread .part textarea[name$='-text']");
+    const added = pressed.get?.("add") ?? pressed.add;
+    if (added && texts.length > 0) texts[texts.length - 1].focus();
+    else form.querySelector("#thread [name='add']").focus();
+    form.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
   form.addEventListener("submit", () => { touched = false; });
   window.addEventListener("beforeunload", (event) => { if (touched) event.preventDefault(); });
 
   fitTime();
-  fitAccounts();
 })();

@@ -1,0 +1,1 @@
+"""How posts and accounts do over time, as their platforms tell."""

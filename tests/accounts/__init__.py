@@ -1,0 +1,1 @@
+"""Accounts: connected in a browser, and kept connected."""
