@@ -9,6 +9,5 @@ RULES = (
         hour=3,
         minute=30,
         misfire="once",
-        arguments={"dry_run": False},
     ),
 )

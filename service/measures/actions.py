@@ -43,6 +43,7 @@ def _series(series: Sequence[Measure], plan: Plan | None) -> dict[str, Any]:
     return {
         "newest": _shown(series[-1]) if series else None,
         "change_24h": rules.change(series),
+        "asked_at": plan.measured_at if plan else None,
         "next_at": plan.next_at if plan else None,
         "error": plan.error if plan else None,
         "items": [_shown(measure) for measure in series],

@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     select,
     tuple_,
     update,
@@ -38,6 +39,9 @@ from service.measures.models import (
     DeliveryMeasuring,
 )
 from service.posts.models import Delivery, DeliveryState, PlatformPause
+
+IS_PUBLISHED = Delivery.state == literal_column(f"'{DeliveryState.PUBLISHED}'")
+"""Written out, not bound: only so does the index of what is published serve."""
 
 _now = func.now(type_=DateTime(timezone=True))
 _mine = bindparam("token", type_=Uuid)
@@ -66,7 +70,7 @@ _planned = (
         [DeliveryMeasuring.delivery_id, DeliveryMeasuring.next_at],
         select(Delivery.id, Delivery.published_at + literal(rules.FIRST, Interval)).where(
             AccountMeasuring.account_id == Delivery.account_id,
-            Delivery.state == DeliveryState.PUBLISHED,
+            IS_PUBLISHED,
             Delivery.published_at > AccountMeasuring.planned_to - _overlap,
             Delivery.published_at > _now - literal(rules.ASKED_FOR, Interval),
             Delivery.removed_at.is_(None),
@@ -229,7 +233,7 @@ _claimed_deliveries = _claim(
     DeliveryMeasuring.error,
     DeliveryMeasuring.missing_since,
     Delivery.published_at.label("since"),
-    (Delivery.removed_at.is_(None) & (Delivery.state == DeliveryState.PUBLISHED)).label("is_out"),
+    (Delivery.removed_at.is_(None) & IS_PUBLISHED).label("is_out"),
     Delivery.remote_id,
     Delivery.details,
     *_ACCOUNT,

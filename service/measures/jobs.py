@@ -3,7 +3,7 @@
 from service.queue import Queue, job
 
 MEASURE_TIMEOUT = 300
-"""Seconds: a run begins nothing after 240, and one question takes at most 30."""
+"""Seconds: a run begins nothing after 150, and what it has begun takes at most 135."""
 
 
 @job(

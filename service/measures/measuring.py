@@ -7,34 +7,19 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
-
-from sqlalchemy import Row
 
 from service.accounts import refreshing
 from service.kit.clock import now
 from service.kit.redaction import redact
 from service.measures import rules
-from service.measures.claim_queries import (
-    ACCOUNTS,
-    DELIVERIES,
-    PLAN_ACCOUNTS,
-    PLAN_DELIVERIES,
-    Statements,
-)
-from service.platforms.contract import Destination, Platform, Reference, Wait
-from service.platforms.failures import (
-    AuthFailed,
-    PlatformError,
-    RateLimited,
-    Rejected,
-    TokenExpired,
-    Transient,
-)
+from service.measures.asking import PATIENCE, Dead, Subject, figures, refusal_of_account
+from service.measures.claim_queries import ACCOUNTS, DELIVERIES, PLAN_ACCOUNTS, PLAN_DELIVERIES
+from service.measures.rules import Figures
+from service.platforms.contract import Wait
+from service.platforms.failures import AuthFailed, PlatformError, RateLimited, Rejected
 from service.posts import publishing
 from service.runtime import Runtime
 
@@ -43,58 +28,17 @@ AT_ONCE = 10
 BATCH = 100
 LEASE = timedelta(minutes=5)
 """What was claimed and not asked for within this time is another run's."""
-PATIENCE = 30.0
-"""Seconds that a platform may take to answer."""
-BUDGET = 240.0
-"""Seconds after which a run begins no further question."""
+LONGEST = timedelta(seconds=3 * PATIENCE + refreshing.PATIENCE)
+"""That one may take: a question, a renewal, the question again, one more about the account."""
+BUDGET = 150.0
+"""Seconds after which a run begins no further question; it must end within the job's limit."""
 LEAVE = timedelta(hours=6)
 """Until an account is looked at again that is not connected."""
 SOON = timedelta(minutes=1)
-RIGHTS_OF_THEIR_OWN = frozenset({"linkedin"})
-"""Where an app may publish and yet read no figures: their refusal says nothing of the account."""
 FORGOTTEN_AT_ONCE = 5_000
 
 Outcome = Literal["measured", "failed", "ended", "left"]
-Figures = Mapping[str, int]
 log = logging.getLogger(__name__)
-
-
-class _Dead(Exception):
-    """The account's tokens are refused and cannot be renewed."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """A delivery or an account that was claimed."""
-
-    row: Row[Any]
-    statements: Statements
-    ladder: rules.Ladder
-    claim: UUID
-
-    @property
-    def is_delivery(self) -> bool:
-        return self.statements is DELIVERIES
-
-    @property
-    def is_over(self) -> bool:
-        """Whether there is nothing to ask for any more."""
-        return self.is_delivery and not self.row.is_out
-
-    def next_delay(self) -> timedelta | None:
-        """How long from its claim until it is measured again."""
-        at = rules.next_time(self.row.since, self.row.claimed_at, self.ladder)
-        return None if at is None else at - self.row.claimed_at
-
-    def ask(self, platform: Platform, destination: Destination) -> Awaitable[Figures]:
-        if self.is_delivery:
-            post = Reference(self.row.remote_id, self.row.details)
-            return platform.metrics(destination, post)
-        return platform.audience(destination)
 
 
 async def run(runtime: Runtime) -> dict[str, int]:
@@ -133,37 +77,37 @@ class _Run:
         """Whether there is time for more."""
         return time.monotonic() < self._ends
 
-    async def claim(self) -> list[_Subject]:
+    async def claim(self) -> list[Subject]:
         """Take what is due: deliveries first, for their time goes by."""
-        self._lease_ends = time.monotonic() + LEASE.total_seconds() - 2 * PATIENCE
-        found: list[_Subject] = []
+        self._lease_ends = time.monotonic() + (LEASE - LONGEST).total_seconds()
+        found: list[Subject] = []
         for statements, ladder in ((DELIVERIES, rules.LADDER), (ACCOUNTS, rules.DAILY)):
             claim = uuid4()
             values = {"token": claim, "lease": LEASE, "most": BATCH - len(found)}
             rows = await self._runtime.database.execute(statements.claim, values)
-            found += [_Subject(row, statements, ladder, claim) for row in rows]
+            found += [Subject(row, statements, ladder, claim) for row in rows]
         return found
 
-    async def measure(self, subjects: list[_Subject]) -> None:
+    async def measure(self, subjects: list[Subject]) -> None:
         """Ask for what was claimed, one account's after another."""
-        by_account: dict[UUID, list[_Subject]] = defaultdict(list)
+        by_account: dict[UUID, list[Subject]] = defaultdict(list)
         for subject in subjects:
             by_account[subject.row.account_id].append(subject)
         await asyncio.gather(*(self._account(each) for each in by_account.values()))
 
-    async def _account(self, subjects: list[_Subject]) -> None:
+    async def _account(self, subjects: list[Subject]) -> None:
         async with self._slots:
             for subject in subjects:
                 self.counts[await self._one(subject)] += 1
 
-    async def _one(self, subject: _Subject) -> Outcome:
+    async def _one(self, subject: Subject) -> Outcome:
         if subject.is_over:
             return await self._put_off(subject, None, "ended")
         if (delay := self._wait(subject)) is not None:
             return await self._put_off(subject, delay, "left")
         try:
-            figures = await self._figures(subject)
-        except _Dead as error:
+            told = await figures(self._runtime, subject)
+        except Dead as error:
             return await self._disconnect(subject, error.reason)
         except AuthFailed as error:
             return await self._refused(subject, error)
@@ -176,11 +120,11 @@ class _Run:
         except Exception as error:  # a fault of ours with one of them must not stop the rest
             log.exception("it could not be measured", extra={"subject": str(subject.row.id)})
             return await self._failed(subject, redact(f"{type(error).__name__}: {error}"))
-        if isinstance(figures, Wait):
+        if isinstance(told, Wait):
             return await self._put_off(subject, SOON, "left")
-        return await self._keep(subject, figures)
+        return await self._keep(subject, told)
 
-    def _wait(self, subject: _Subject) -> timedelta | None:
+    def _wait(self, subject: Subject) -> timedelta | None:
         """Return how long not to ask, if there is a reason not to ask now."""
         row = subject.row
         platform = self._runtime.platforms.get(row.platform)
@@ -192,60 +136,19 @@ class _Run:
         until = max((at for at in known if at is not None), default=row.claimed_at)
         return until - row.claimed_at if until > row.claimed_at else None
 
-    async def _figures(self, subject: _Subject) -> Figures | Wait:
-        """Ask, with a token that is good.
-
-        Raises:
-            _Dead: the token is refused and cannot be renewed.
-            PlatformError: there are no figures now.
-        """
-        row = subject.row
-        platform = self._runtime.platforms[row.platform]
-        destination = publishing.destination(self._runtime, row)
-        if wait := await self._renew(platform, destination, refused=False):
-            return wait
-        try:
-            return await _within(platform, subject.ask(platform, destination))
-        except TokenExpired:
-            if wait := await self._renew(platform, destination, refused=True):
-                return wait
-        try:
-            return await _within(platform, subject.ask(platform, destination))
-        except TokenExpired as error:
-            raise _Dead(error.message) from error
-
-    async def _renew(
-        self, platform: Platform, destination: Destination, *, refused: bool
-    ) -> Wait | None:
-        try:
-            return await refreshing.renew(self._runtime, platform, destination, refused=refused)
-        except AuthFailed as error:
-            raise _Dead(error.message) from error
-
-    async def _refused(self, subject: _Subject, error: AuthFailed) -> Outcome:
-        """Take the account out of service only if it is not just these figures that are refused.
-
-        A right that is missing here stops no post: whoever publishes judges that.
-        """
-        row = subject.row
-        platform = self._runtime.platforms[row.platform]
-        if platform.name not in RIGHTS_OF_THEIR_OWN:
-            try:
-                destination = publishing.destination(self._runtime, row)
-                await _within(platform, platform.audience(destination))
-            except AuthFailed as same:
-                return await self._disconnect(subject, same.message)
-            except PlatformError as other:
-                log.info("it could not be asked for the account: %s", other.message)
+    async def _refused(self, subject: Subject, error: AuthFailed) -> Outcome:
+        """Take the account out of service only if it is not just these figures that are refused."""
+        if refusal := await refusal_of_account(self._runtime, subject):
+            return await self._disconnect(subject, refusal.message)
         return await self._failed(subject, error.message)
 
-    async def _disconnect(self, subject: _Subject, reason: str) -> Outcome:
+    async def _disconnect(self, subject: Subject, reason: str) -> Outcome:
         row = subject.row
         self._dead.add(row.account_id)
         await refreshing.disconnected(self._runtime, row.account_id, reason, since=row.claimed_at)
         return await self._failed(subject, reason)
 
-    async def _limit(self, subject: _Subject, error: RateLimited) -> Outcome:
+    async def _limit(self, subject: Subject, error: RateLimited) -> Outcome:
         """Let posts and other questions wait as well; a limit is no failure."""
         row = subject.row
         await publishing.limit(self._runtime.database, row.account_id, row.platform, error)
@@ -253,7 +156,7 @@ class _Run:
         delay = max(error.until - now(), SOON)
         return await self._put_off(subject, delay, "left", error=error.message)
 
-    async def _missing(self, subject: _Subject, message: str) -> Outcome:
+    async def _missing(self, subject: Subject, message: str) -> Outcome:
         """Ask once more, for an index may be late; then never again for a post."""
         row = subject.row
         if not subject.is_delivery:
@@ -264,7 +167,7 @@ class _Run:
 
     async def _failed(
         self,
-        subject: _Subject,
+        subject: Subject,
         message: str,
         delay: timedelta | None = None,
         missing: datetime | None = None,
@@ -284,7 +187,7 @@ class _Run:
 
     async def _put_off(  # noqa: PLR0913 - what is noted beside the next time
         self,
-        subject: _Subject,
+        subject: Subject,
         delay: timedelta | None,
         outcome: Outcome,
         *,
@@ -304,26 +207,18 @@ class _Run:
         await self._runtime.database.execute(subject.statements.put_off, values)
         return outcome
 
-    async def _keep(self, subject: _Subject, figures: Figures) -> Outcome:
+    async def _keep(self, subject: Subject, told: Figures) -> Outcome:
         values: dict[str, Any] = {
             "subject": subject.row.id,
             "token": subject.claim,
             "delay": subject.next_delay(),
         }
-        if figures:
-            statement, values["new_figures"] = subject.statements.keep, dict(figures)
-            await self._runtime.database.execute(statement, values)
+        if told:
+            values["new_figures"] = dict(told)
+            await self._runtime.database.execute(subject.statements.keep, values)
         else:
             await self._runtime.database.execute(subject.statements.keep_nothing, values)
         return "measured"
-
-
-async def _within(platform: Platform, answer: Awaitable[Figures]) -> Figures:
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await answer
-    except TimeoutError:
-        raise Transient(f"{platform.title} told no figures within {PATIENCE:g} s") from None
 
 
 async def forget(runtime: Runtime) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.access.caller import Caller
 from service.accounts.models import Account
+from service.measures.claim_queries import IS_PUBLISHED
 from service.measures.models import (
     AccountMeasure,
     AccountMeasuring,
@@ -18,7 +19,7 @@ from service.measures.models import (
     DeliveryMeasuring,
 )
 from service.measures.rules import Measure
-from service.posts.models import Delivery, DeliveryState, Post
+from service.posts.models import Delivery, Post
 
 
 class Plan(NamedTuple):
@@ -70,7 +71,7 @@ async def of_post(session: AsyncSession, post_id: UUID) -> Sequence[Measured]:
     rows = await session.execute(
         select(Delivery, DeliveryMeasuring)
         .outerjoin(DeliveryMeasuring, DeliveryMeasuring.delivery_id == Delivery.id)
-        .where(Delivery.post_id == post_id, Delivery.state == DeliveryState.PUBLISHED)
+        .where(Delivery.post_id == post_id, IS_PUBLISHED)
         .order_by(Delivery.position, Delivery.id)
     )
     found = {delivery.id: Measured(delivery, _plan(plan)) for delivery, plan in rows}
@@ -124,7 +125,7 @@ async def sums(session: AsyncSession, caller: Caller, since: datetime) -> list[S
         select(Delivery.account_id, newest.c.figures)
         .join(newest, true())
         .where(
-            Delivery.state == DeliveryState.PUBLISHED,
+            IS_PUBLISHED,
             Delivery.published_at >= since,
             _seen(caller, Delivery.owner_id),
         )

@@ -15,6 +15,8 @@ ASKED_FOR = LADDER[-1][0]
 FIRST_RETRY, SLOWEST_RETRY = timedelta(minutes=10), 6 * HOUR
 LOOK_AGAIN = HOUR
 """After which a platform that does not find a post is asked once more before it is given up."""
+SLACK = timedelta(minutes=30)
+"""A measure is this much earlier or later than planned, and still counts as of a day ago."""
 KEPT = timedelta(days=400)
 """A year and a month, to compare a month with the one of last year."""
 
@@ -67,7 +69,7 @@ def change(series: Sequence[Measure], over: timedelta = DAY) -> dict[str, int]:
     if not series:
         return {}
     newest = series[-1]
-    before = [measure for measure in series if measure.at <= newest.at - over]
+    before = [measure for measure in series if measure.at <= newest.at - over + SLACK]
     if not before:
         return {}
     old = before[-1].figures

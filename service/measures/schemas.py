@@ -21,6 +21,8 @@ class _Series(Reply):
     newest: MeasureOut | None
     change_24h: dict[str, int]
     """By how much the newest figures differ from those of 24 hours before, where both are known."""
+    asked_at: datetime | None
+    """When the platform answered the last time, with figures or without."""
     next_at: datetime | None
     """When the platform is asked next; null: it is not, or nobody has planned it yet."""
     error: str | None

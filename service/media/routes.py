@@ -1,12 +1,14 @@
 """HTTP of media."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from service.access.audit import note
 from service.access.caller import Caller
@@ -51,7 +53,11 @@ async def received(request: Request, runtime: Opened, _: ContentWriter) -> Async
 
     FastAPI would read a form, however large, before it asks for a key.
     """
-    async with request.form(max_files=1, max_fields=1) as form:
+    async with AsyncExitStack() as stack:
+        try:
+            form = await stack.enter_async_context(request.form(max_files=1, max_fields=1))
+        except HTTPException as error:
+            raise InvalidInput([Problem("file", f"cannot be read: {error.detail}")]) from error
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise InvalidInput(

@@ -6,6 +6,7 @@ is sent again.
 
 import asyncio
 import logging
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -34,6 +35,9 @@ VIDEO_BUDGET = timedelta(minutes=4)
 """The same with a video; longer uploads go on in the next run. Both fit into the job's limit."""
 WAIT_BUDGET = timedelta(hours=1)
 """How long a post may wait for its media, once it was begun, before that counts as a failure."""
+
+TAKEN = "almanac:taken"
+"""The handle of a delivery that its platform has taken and still works on."""
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +153,7 @@ async def _prepare(platform: Platform, publication: Publication) -> Wait | None:
     """Upload what is missing; what takes longer than one run goes on in the next."""
     moves = any(file.is_video for file in publication.content.media)
     budget = (VIDEO_BUDGET if moves else PREPARE_BUDGET).total_seconds()
-    before = dict(publication.handles)
+    before = deepcopy(publication.handles)
     try:
         async with asyncio.timeout(budget):
             await platform.prepare(publication)
@@ -177,6 +181,8 @@ async def _commit(
         raise Ambiguous(_unexpected(error)) from error
     if isinstance(published, Wait):
         publication.committed_since = None
+        publication.handles[TAKEN] = True
+        await publication.save(dict(publication.handles))
         return _waiting(published, claimed, uncertain=False)
     return _published(platform, published)
 
@@ -279,5 +285,7 @@ def _failed(error: PlatformError, claimed: Row[Any], policy: RetryPolicy) -> Out
             return Outcome(given_up, error=message, uncertain=uncertain)
     backoff = rules.retry_delay(claimed.attempts + 1, policy.retries, policy.base)
     if backoff is None:
+        if TAKEN in claimed.handles:
+            given_up = DeliveryState.UNCONFIRMED
         return Outcome(given_up, error=message, uncertain=uncertain)
     return Outcome(DeliveryState.RETRYING, backoff, message, uncertain=uncertain)

@@ -31,7 +31,7 @@ def _value(field: Tag) -> str | None:
     return str(field.get("value", ""))
 
 
-async def press(person: Person, page: Page, status: int = 200, **fields: Any) -> Page:
+async def press(person: Person, page: Page, status: int = 200, /, **fields: Any) -> Page:
     """Send the form with what it holds, but for these fields; one of them is the button."""
     form = page.soup.select_one("form#composer")
     assert form is not None

@@ -7,7 +7,7 @@ from bs4 import BeautifulSoup
 
 from tests.dashboard.composer import filled, image, press, sandbox, wrong
 from tests.dashboard.person import HTML, Page, Person
-from tests.support import in_seconds
+from tests.support import PNG, in_seconds
 
 pytestmark = pytest.mark.asyncio
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)> {{7*7}} ' + "a" * 2_000
@@ -32,7 +32,7 @@ async def with_parts(person: Person, *kinds: str, **fields: Any) -> Page:
 
 
 async def test_a_thread_is_written_and_published(admin: Person) -> None:
-    """Kind, text, files with descriptions and a delay reach the post; all else is kept meanwhile."""
+    """Kind, text, files with descriptions and a delay reach the post; the rest is kept."""
     account, dot = await sandbox(admin.api, "x"), await image(admin.api)
     page = await with_parts(admin, "thread", "comment", accounts=account, text="First")
     assert filled(page)["text"] == ["First"]
@@ -173,7 +173,7 @@ async def test_the_blocks_alone_are_asked_for_by_scripts(admin: Person) -> None:
     counter = BeautifulSoup(reply.text, "html.parser").select_one("#counters-0[hx-swap-oob]")
     assert counter is not None
     assert " ".join(counter.get_text(" ").split()) == (
-        "X x 281 / 280 weighted characters , too long"
+        "X x 281 / 280 weighted characters, too long"
     )
 
 
@@ -197,6 +197,27 @@ async def test_hostile_blocks_stay_text(admin: Person) -> None:
     assert page.main.select("script, img[onerror]") == []
     assert texts(page) == [HOSTILE]
     assert filled(page)["part-0-delay"] == [HOSTILE]
+
+
+async def test_files_are_uploaded_where_they_are_added(admin: Person) -> None:
+    """To a block, not to the post; what is none is named at its block, and the rest is kept."""
+    page = await with_parts(admin, "thread", "comment", text="First")
+    files = [
+        ("part-1-files", ("dot.png", PNG, "image/png")),
+        ("part-0-files", ("notes.txt", b"text", "image/png")),
+    ]
+    reply = await admin.http.post("/posts/new", data=filled(page), files=files, headers=HTML)
+    assert reply.status_code == 422
+    page = Page(reply, BeautifulSoup(reply.text, "html.parser"))
+    shown = filled(page)
+    assert shown["text"] == ["First"]
+    assert ("media" in shown, "part-0-media" in shown, len(shown["part-1-media"])) == (
+        False,
+        False,
+        1,
+    )
+    assert wrong(page)["part-0-media"].startswith("Notes.txt is unknown; allowed: image/jpeg")
+    assert await admin.api.count("media") == 1
 
 
 async def test_no_more_blocks_than_a_post_takes(admin: Person) -> None:

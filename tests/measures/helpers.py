@@ -1,5 +1,6 @@
 """Posts that are out at an emulator, with rows as publishing leaves them."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +18,6 @@ from service.kit.clock import now
 from service.kit.ids import uuid7
 from service.measures import measuring
 from service.platforms.contract import Content, Destination, Reference
-from service.platforms.limits import Limits
 from service.posts.models import Delivery, DeliveryState, Post
 from tests.platforms.driver import Delivery as Driven
 from tests.platforms.rig import Rig
@@ -125,6 +125,19 @@ async def audience(api: Installation, account: UUID) -> list[dict[str, int]]:
         "SELECT figures FROM account_measures WHERE account_id = :id ORDER BY at", id=account
     )
     return [row.figures for row in rows]
+
+
+async def measured(
+    api: Installation, kind: str, subject: UUID, ago: timedelta, **figures: int
+) -> None:
+    """Store what a platform told of a delivery or an account so long ago."""
+    await api.sql(
+        f"INSERT INTO {kind}_measures "
+        "VALUES (:id, now() - CAST(:ago AS interval), CAST(:figures AS jsonb))",
+        id=subject,
+        ago=ago,
+        figures=json.dumps(figures),
+    )
 
 
 async def plan(api: Installation, out: Out) -> Any:

@@ -70,9 +70,14 @@ class Delivery:
             self.refreshes += 1
         return None
 
-    async def run(self) -> Outcome:
-        """Make one attempt, and record its outcome as publishing does."""
-        self.began_at = self.claimed_at = now()
+    async def run(self, *, anew: bool = True) -> Outcome:
+        """Make one attempt, and record its outcome as publishing does.
+
+        Args:
+            anew: whether the time in which a post may wait begins again.
+        """
+        self.claimed_at = now()
+        self.began_at = self.claimed_at if anew else self.began_at
         publication = Publication(
             delivery_id=self.id,
             destination=self.destination,

@@ -5,16 +5,18 @@ attempts that publishing makes.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from service.kit.clock import now
 from service.kit.outbound import Outbound
 from service.platforms.contract import Reference
 from service.posts.attempting import Outcome
 from service.posts.models import DUE_STATES, DeliveryState
-from tests.platforms.driver import Crash, Delivery
+from tests.platforms.driver import POLICY, Crash, Delivery
 from tests.platforms.rig import Rig
 from tests.platforms.rigs import RIGS
 from tests.servers.faults import Fault
@@ -221,3 +223,20 @@ async def test_a_post_is_removed_once_for_all(rig: Rig, tmp_path: Path) -> None:
     assert out(rig) == 0
     await rig.platform.delete(delivery.destination, post)
     assert out(rig) == 0
+
+
+async def test_what_a_platform_works_on_for_ever_is_not_called_failed(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """V003: it took the post and never said what became of it: a person must look."""
+    for name, delivery in fresh(rig, tmp_path):
+        await delivery.run()
+        while delivery.state in DUE_STATES and "almanac:taken" not in delivery.handles:
+            delivery.wait()
+            await delivery.run()
+        if delivery.state is PUBLISHED:
+            continue  # it is visible at once here
+        delivery.attempts = POLICY.retries
+        delivery.began_at = now() - timedelta(hours=2)
+        outcome = await delivery.run(anew=False)
+        assert outcome.state is UNCONFIRMED, (name, outcome)

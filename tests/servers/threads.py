@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tests.servers.meta import HOUR, LONG, MetaServer, Token, asked_for, error
-from tests.servers.meta_media import is_mp4, jpeg, mp4, picture
+from tests.servers.meta_media import Everything, is_mp4, picture
 from tests.servers.platform import Handler, Refusal
 from tests.servers.threads_rules import PARAMETERS, check_container
 
@@ -35,19 +35,6 @@ class Prepared:
     status: str = "IN_PROGRESS"
     error_message: str = ""
     children: list[str] = field(default_factory=list)
-
-
-class _Everything(dict[str, bytes]):
-    """A web in which every URL leads to a good file: a video if it ends so."""
-
-    def __contains__(self, url: object) -> bool:
-        return True
-
-    def __missing__(self, url: str) -> bytes:
-        return mp4() if url.endswith((".mp4", ".mov")) else jpeg()
-
-    def get(self, url: str, default: object = None) -> bytes:
-        return self[url]
 
 
 class ThreadsServer(MetaServer):
@@ -108,7 +95,7 @@ class ThreadsServer(MetaServer):
 
     def open_the_web(self) -> None:
         """Let every URL lead to a good file."""
-        self.web = _Everything()
+        self.web = Everything()
 
     def ripen(self) -> None:
         """Finish the processing of all containers."""

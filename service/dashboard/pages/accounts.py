@@ -11,6 +11,7 @@ from service.accounts import queries, routes
 from service.accounts.models import Account, AccountState
 from service.dashboard.pages import authorizing, connecting
 from service.dashboard.publishing import account_words as words
+from service.dashboard.publishing import figures as reception
 from service.dashboard.view import PostsReader, SettingsWriter, View
 from service.errors import AlmanacError, Conflict, NotFound
 from service.kit.clock import now
@@ -88,6 +89,7 @@ async def show_one(account_id: UUID, view: PostsReader, uow: Uow) -> Response:
         words=words,
         moment=moment,
         figures=figures[account_id],
+        audience=await reception.of_account(uow.session, view, account),
         most=account_queries.MOST_COUNTED,
         published=published,
         refusal=refusals.get(account_id),

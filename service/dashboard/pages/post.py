@@ -11,6 +11,7 @@ from service.access.caller import Scope
 from service.accounts import queries as accounts
 from service.accounts.queries import Account, AccountState
 from service.dashboard.publishing import acts as post_acts
+from service.dashboard.publishing import figures
 from service.dashboard.publishing.acts import BULK
 from service.dashboard.publishing.composing import stored
 from service.dashboard.publishing.faults import by_field
@@ -76,10 +77,12 @@ async def _show(
     everything = post_acts.everything(post)
     async with view.runtime.database.session() as session:
         names = await names_of(session, view, {d.account_id for d in post.deliveries})
+        reception = await figures.of_post(session, view, post.id, names)
     return await view.page(
         "post.html",
         status,
         post=post,
+        reception=reception,
         accounts=names,
         titles=titles(view),
         is_draft=post.state in {"draft", "approved"},

@@ -40,8 +40,11 @@ class Act:
 
 
 def everything(post: PostOut) -> list[DeliveryOut]:
-    """Return the deliveries of a post and of what follows it."""
-    return [*post.deliveries, *post.follow_ups]
+    """Return the deliveries of a post, each before those of what follows it there."""
+    found = []
+    for main in post.deliveries:
+        found += [main, *(d for d in post.follow_ups if d.account_id == main.account_id)]
+    return found
 
 
 def _states(post: PostOut) -> set[str]:

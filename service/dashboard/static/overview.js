@@ -1,4 +1,4 @@
-// The charts of the overview; their captions and tables tell the same without scripts.
+// Charts, of the overview and of figures; their captions and tables tell the same without scripts.
 "use strict";
 (() => {
   const HEIGHT = 150;
@@ -30,10 +30,12 @@
   }
 
   function draw(figure) {
-    const { unit, times, lines } = JSON.parse(figure.dataset.chart);
+    const { unit, times, lines, joined } = JSON.parse(figure.dataset.chart);
     const place = figure.querySelector(".plot");
     if (place === null) return;
-    const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: figure.dataset.zone });
+    const days = times.at(-1) - times[0] > 2 * 86400;
+    const parts = days ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" };
+    const clock = new Intl.DateTimeFormat("en-GB", { ...parts, timeZone: figure.dataset.zone });
     const format = unit === "seconds" ? span : short;
     const written = (value) => value === null || value === undefined ? "–" : format(value);
     const ink = color("soft"), grid = color("line");
@@ -59,6 +61,7 @@
           stroke: color(tone),
           width: 1.75,
           dash: DASHES[n],
+          spanGaps: joined === true,
           fill: n === 0 ? faint(color(tone)) : undefined,
           points: { show: true, size: 3, filter: alone },
           value: (_, value) => written(value),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from service.posts import sweeping
 from tests.chaos.publishing.world import World, plant, world
 from tests.chaos.waiting import tell, until
 from tests.e2e.processes import ALMANAC, environment_of
@@ -24,6 +25,8 @@ POSTS = 2_000 if FULL else 200
 KILLS = 20 if FULL else 5
 KILL_EVERY = 3.0
 SETTLED_WITHIN = 400.0
+BLIND = {("tiktok", "photos"), ("tiktok", "photo")}
+"""What cannot be looked for: TikTok gives the id of photos only with the answer that was lost."""
 ENDED = {"published", "unconfirmed", "failed", "held", "cancelled"}
 
 
@@ -110,9 +113,10 @@ async def test_nothing_is_doubled_and_nothing_is_lost(api: Installation, tmp_pat
             api.runtime.settings,
             ALMANAC_PLATFORM_URLS=json.dumps(found.urls),
             ALMANAC_PUBLISH_RETRIES="40",
-            ALMANAC_PUBLISH_RETRY_BASE="PT1S",
+            ALMANAC_PUBLISH_RETRY_BASE="PT0.05S",
             ALMANAC_PUBLIC_URL="https://almanac.example",
         )
+        await sweeping.sweep(api.runtime)
         found.misbehave()
         fleet = Fleet(names, tmp_path)
         try:
@@ -134,12 +138,12 @@ async def judge(api: Installation, found: World) -> None:
     seen = found.seen()
     states = {row.id: row.state for row in await api.sql("SELECT id, state FROM deliveries")}
     doubled, lost, unconfirmed = [], [], []
-    for delivery_id, (name, text) in found.expected.items():
+    for delivery_id, (name, text, kind) in found.expected.items():
         times = seen[name][text]
         if times > 1:
             doubled.append((name, text, times))
         if states[delivery_id] == "unconfirmed":
-            unconfirmed.append(name)
+            unconfirmed.append((name, kind))
         elif (states[delivery_id], times) != ("published", 1):
             lost.append((name, text, states[delivery_id], times))
     tell(
@@ -148,5 +152,5 @@ async def judge(api: Installation, found: World) -> None:
     )
     assert doubled == []
     assert lost == []
-    assert {name for name in unconfirmed if found.rigs[name].platform.absence_is_proof} == set()
+    assert set(unconfirmed) <= BLIND
     assert found.violations == []

@@ -1,6 +1,7 @@
 """All platforms as servers that misbehave, with an account on each and posts to them."""
 
 import random
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -46,8 +47,8 @@ class World:
 
     rigs: dict[str, Rig]
     chance: random.Random
-    expected: dict[UUID, tuple[str, str]]
-    """Platform and text of each delivery."""
+    expected: dict[UUID, tuple[str, str, str]]
+    """Platform, text and kind of each delivery."""
 
     def misbehave(self) -> None:
         """Let something befall one call in five, from now on."""
@@ -72,7 +73,9 @@ class World:
     def seen(self) -> dict[str, Counter[str]]:
         """Return how often the world sees each text, by platform."""
         return {
-            name: Counter(str(post["text"]) for post in rig.server.posts)
+            name: Counter(
+                found[0] for post in rig.server.posts for found in [_named(post)] if found
+            )
             for name, rig in self.rigs.items()
         }
 
@@ -107,28 +110,53 @@ def world(seed: int) -> Iterator[World]:
 
 async def plant(api: Installation, world: World, folder: Path, posts: int) -> None:
     """Connect an account on each platform, and schedule posts to them in turn, for now."""
-    await api.connect()
-    (row,) = await api.sql("SELECT owner_id FROM accounts")
-    owner: UUID = row.owner_id
+    owner = await _owner(api)
     connected = {name: await _connect(api, rig, owner) for name, rig in world.rigs.items()}
-    contents = {name: list(_with_text(rig.contents(folder))) for name, rig in world.rigs.items()}
+    contents = {
+        name: [(kind, content) for kind, content in rig.contents(folder).items() if content.text]
+        for name, rig in world.rigs.items()
+    }
     names = sorted(connected)
     async with api.runtime.unit_of_work() as uow:
         for number in range(posts):
             name = names[number % len(names)]
             kinds = contents[name]
-            content = kinds[number // len(names) % len(kinds)]
+            kind, content = kinds[number // len(names) % len(kinds)]
             text = f"Post number {number}"
             post = _post(owner, replace(content, text=text), api.runtime.settings.media_folder)
             target = Target(connected[name], options=content.options)
             post.deliveries = [moving.new_delivery(post, target, now())]
             post.follow_ups = []
-            world.expected[post.deliveries[0].id] = (name, text)
+            world.expected[post.deliveries[0].id] = (name, text, kind)
             uow.session.add(post)
 
 
-def _with_text(contents: Mapping[str, Content]) -> Iterator[Content]:
-    return (content for content in contents.values() if content.text)
+async def plant_one(
+    api: Installation, world: World, name: str, content: Content, options: Mapping[str, object]
+) -> None:
+    """Connect an account on one platform and schedule one post to it, for now.
+
+    The content's media are in the media folder already, each under the name of its file.
+    """
+    owner = await _owner(api)
+    account = await _connect(api, world.rigs[name], owner)
+    post = _post(owner, replace(content, media=()), api.runtime.settings.media_folder)
+    post.media = [_described(file, file.path.name) for file in content.media]
+    async with api.runtime.unit_of_work() as uow:
+        post.deliveries = [moving.new_delivery(post, Target(account, options=options), now())]
+        post.follow_ups = []
+        uow.session.add(post)
+
+
+async def _owner(api: Installation) -> UUID:
+    (row,) = await api.sql("SELECT id FROM users ORDER BY created_at LIMIT 1")
+    owner: UUID = row.id
+    return owner
+
+
+def _named(post: Mapping[str, Any]) -> "re.Match[str] | None":
+    """Find the text that was given, whatever its platform put around it."""
+    return re.search(r"Post number \d+", str(post["text"]))
 
 
 async def _connect(api: Installation, rig: Rig, owner: UUID) -> Account:
@@ -173,6 +201,10 @@ def _entry(file: MediaFile, folder: Path) -> dict[str, Any]:
     target = path_of(folder, digest)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file.path, target)
+    return _described(file, digest)
+
+
+def _described(file: MediaFile, digest: str) -> dict[str, Any]:
     figures = ("width", "height", "seconds", "frame_rate", "video_codec", "audio_codec")
     return {
         "id": str(file.id),

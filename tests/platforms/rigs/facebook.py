@@ -122,8 +122,9 @@ class FacebookRig(Rig):
         self.server.revoke_all()
 
     def allow_many(self) -> None:
-        """Let the same text be posted again and again."""
+        """Let the same text be posted again and again, and videos come in large chunks."""
         self.server.refuses_duplicates = False
+        self.server.chunk = 4 * 2**20
 
     def ripen(self) -> None:
         """Finish processing."""

@@ -20,6 +20,7 @@ from service.platforms.tiktok.post import LIMITS
 from tests.platforms.helpers import Row
 from tests.platforms.rig import MANY, Rig
 from tests.servers.faults import Fault
+from tests.servers.meta_media import Everything
 from tests.servers.tiktok import TikTokServer
 
 INIT = "/v2/post/publish/video/init/"
@@ -155,6 +156,7 @@ class TikTokRig(Rig):
         self.server.posts_a_day = self.server.pending_shares = MANY
         self.server.per_minute = dict.fromkeys(self.server.per_minute, MANY)
         self.server.verified.append("https://almanac.example/")
+        self.server.web = Everything()
 
     def ripen(self) -> None:
         """Finish the processing."""
