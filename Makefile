@@ -79,8 +79,9 @@ bench: setup peers ## Measure the engine beside its peers, and the rest (ARGS="-
 rush: setup ## Measure: 10,000 posts due in the same minute
 	@$(BIN)/python -m benchmarks.due_together $(ARGS)
 
-chaos: $(VENV)/.test ## Run the engine through its faults, in full size
+chaos: $(VENV)/.test ## Run engine and publishing through their faults, in full size
 	@$(BIN)/python -m tests.chaos.engine $(ARGS)
+	@ALMANAC_CHAOS=full $(PYTEST) tests/chaos/publishing -n0 -s
 
 $(PEERS)/.done: requirements/peers.lock
 	@rm -rf $(PEERS)

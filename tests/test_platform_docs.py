@@ -10,6 +10,7 @@ from tests.support import Installation
 
 PAGE = Path(__file__).parents[1] / "docs" / "platforms.md"
 Item = dict[str, Any]
+TIMES, NOTHING = "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 
 
 @pytest.mark.asyncio
@@ -59,15 +60,20 @@ def media(item: Item) -> str:
     """Return the line of what images and videos may be."""
     limits = item["limits"]
     types = ", ".join(kind.removeprefix("image/").upper() for kind in limits["image_types"])
-    images = f"{limits['images']} × {_bytes(limits['image_bytes'])}, {types}"
+    images = f"{limits['images']} {TIMES} {_bytes(limits['image_bytes'])}, {types}"
     video = limits["video"]
-    videos = "–"
+    videos = NOTHING
     if video:
         shortest, longest = (_seconds(seconds) for seconds in video["seconds"])
-        videos = f"{limits['videos']} × {_bytes(video['bytes'])}, {shortest} to {longest}"
+        videos = f"{limits['videos']} {TIMES} {_bytes(video['bytes'])}, {shortest} to {longest}"
     together = "yes" if limits["mixed_media"] else "no"
     return _line(
-        item["title"], images, _ratio(limits["image_ratio"]), videos, together, limits["alt_text"]
+        item["title"],
+        images,
+        _ratio(limits["image_ratio"]),
+        videos,
+        together,
+        _figure(limits["alt_text"]),
     )
 
 
@@ -85,14 +91,14 @@ def abilities(item: Item) -> str:
 
 
 def _line(*cells: object) -> str:
-    return f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else str(cell) for cell in cells)} |"
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _figure(number: int | None) -> str:
-    return "–" if number is None else f"{number:,}"
+    return NOTHING if number is None else f"{number:,}"
 
 
-def _whether(value: bool) -> str:  # noqa: FBT001 - it is the cell's value
+def _whether(value: bool) -> str:
     return "yes" if value else "no"
 
 
@@ -109,4 +115,4 @@ def _seconds(seconds: float) -> str:
 
 
 def _ratio(ratio: list[float] | None) -> str:
-    return "–" if ratio is None else f"{ratio[0]:g} to {ratio[1]:g}"
+    return NOTHING if ratio is None else f"{ratio[0]:g} to {ratio[1]:g}"

@@ -116,6 +116,12 @@ async def local_account(session: AsyncSession, handle: str) -> Account | None:
     return await session.scalar(select(Account).where(Account.local, Account.handle == handle))
 
 
+async def local_ids(session: AsyncSession, ids: Collection[UUID]) -> set[UUID]:
+    """Return those of these accounts whose posts Almanac shows itself."""
+    found = await session.scalars(select(Account.id).where(Account.id.in_(ids), Account.local))
+    return set(found)
+
+
 async def key_ids(session: AsyncSession) -> set[bytes]:
     """Return the ids of all keys that credentials are encrypted with."""
     found = await session.scalars(select(_key_id(Account.credentials)).distinct())

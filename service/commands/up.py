@@ -32,7 +32,7 @@ def _start(stack: Stack, out: Console) -> None:
     stack.start_processes()
     out.print(f"Dashboard  {settings.base_url}/", soft_wrap=True)
     out.print(f"API        {settings.base_url}/docs", soft_wrap=True)
-    out.print("Workers    publishing, webhooks, maintenance")
+    out.print("Workers    publishing, media, webhooks, analytics, maintenance")
     if first is not None:
         _hand_over(first, settings, out)
     out.print("[green]Ready.[/] Ctrl-C stops everything.")

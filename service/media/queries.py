@@ -2,15 +2,27 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Text, cast, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    Text,
+    cast,
+    func,
+    literal,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.access.caller import Caller
 from service.kit.pagination import Page, Rows, encode_cursor
 from service.media.models import Media, Variant
-from service.posts.models import Post
+from service.posts.models import NO_LIST, Delivery, Post
 
 MOST_FOUND = 100
 """Posts that are looked at of those that show a file."""
@@ -74,7 +86,7 @@ async def usage(
     """Return which of a caller's posts show these files."""
     entry = func.jsonb_build_array(func.jsonb_build_object("id", cast(Media.id, Text)))
     showing = select(Post.id, func.left(Post.text, BEGINNING).label("words"))
-    showing = showing.where(Post.media.contains(entry))
+    showing = showing.where(Post.id.in_(_posts_with(entry)))
     if not caller.is_admin:
         showing = showing.where(Post.owner_id == caller.user_id)
     post = showing.limit(MOST_FOUND).correlate(Media).lateral("post")
@@ -98,8 +110,21 @@ async def shown(session: AsyncSession, ids: Collection[UUID]) -> set[UUID]:
 
 async def is_shown(session: AsyncSession, media_id: UUID) -> bool:
     """Whether any post shows a file, whoever's it is."""
-    shown = Post.media.contains([{"id": str(media_id)}])
-    return await session.scalar(select(Post.id).where(shown).limit(1)) is not None
+    entry = literal([{"id": str(media_id)}], JSONB)
+    return await session.scalar(_posts_with(entry).limit(1)) is not None
+
+
+def _posts_with(entry: ColumnElement[Any]) -> CompoundSelect[UUID]:
+    """Select the posts that show a file: themselves, to one account alone, or in what follows."""
+    part = func.jsonb_build_array(func.jsonb_build_object("media", entry))
+    follows = select(Post.id).where(Post.thread != NO_LIST, Post.thread.contains(part))
+    own = select(Delivery.post_id).where(Delivery.media.is_not(None))
+    selects = (
+        select(Post.id).where(Post.media.contains(entry)),
+        follows,
+        own.where(Delivery.media.contains(entry)),
+    )
+    return union_all(*(each.correlate(Media) for each in selects))
 
 
 async def hold_content(session: AsyncSession, digest: str) -> None:

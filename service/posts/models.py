@@ -77,6 +77,13 @@ class Post(Row):
         Index("ix_posts_drafted", "id", postgresql_where=text("drafted")),
         Index("ix_posts_draft_days", "publish_at", "id", postgresql_where=text("drafted")),
         Index(
+            "ix_posts_thread",
+            "thread",
+            postgresql_using="gin",
+            postgresql_ops={"thread": "jsonb_path_ops"},
+            postgresql_where=text("thread <> '[]'"),
+        ),
+        Index(
             "ix_posts_media",
             "media",
             postgresql_using="gin",
@@ -146,6 +153,13 @@ class Delivery(Row):
             "account_id",
             "published_at",
             postgresql_where=text("state = 'published'"),
+        ),
+        Index(
+            "ix_deliveries_media",
+            "media",
+            postgresql_using="gin",
+            postgresql_ops={"media": "jsonb_path_ops"},
+            postgresql_where=text("media IS NOT NULL"),
         ),
         Index("ix_deliveries_after_id", "after_id", postgresql_where=text("after_id IS NOT NULL")),
         Index("ix_deliveries_calendar", "due_at", "post_id", "owner_id", "account_id"),

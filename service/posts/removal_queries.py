@@ -2,7 +2,7 @@
 
 from sqlalchemy import Text, Uuid, bindparam, func, select, update
 
-from service.accounts.models import Account, AccountState
+from service.accounts.models import Account
 from service.posts.models import Delivery, DeliveryState
 
 _this_delivery = Delivery.id == bindparam("delivery", type_=Uuid)
@@ -18,14 +18,14 @@ FIND = select(
     Account.limits,
     Account.credentials,
     Account.session,
+    Account.state.label("account_state"),
 ).where(
     _this_delivery,
     Delivery.state == DeliveryState.PUBLISHED,
     Delivery.removed_at.is_(None),
     Account.id == Delivery.account_id,
-    Account.state == AccountState.ACTIVE,
 )
-"""A delivery that is out, with its account if that is connected."""
+"""A delivery that is out, with its account."""
 
 NOTE_REMOVAL = (
     update(Delivery)

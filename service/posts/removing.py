@@ -6,7 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from service.accounts import queries as accounts_queries
 from service.accounts import refreshing
+from service.accounts.queries import AccountState
 from service.errors import Conflict
 from service.platforms import sandbox
 from service.platforms.contract import Platform, Reference, Wait
@@ -32,8 +34,12 @@ async def withdraw(desk: Desk, post_id: UUID) -> Post:
     out = [d for d in (*post.deliveries, *post.follow_ups) if _is_out(d)]
     if not out:
         raise Conflict("Nothing of this post is out")
+    local_accounts = await accounts_queries.local_ids(
+        desk.session, [delivery.account_id for delivery in out]
+    )
     for delivery in out:
-        platform = desk.platforms[delivery.platform]
+        local = delivery.account_id in local_accounts
+        platform = sandbox.adapter(desk.platforms, delivery.platform, local=local)
         if is_removable(platform, delivery.remote_id):
             delivery.removal_error = None
             desk.uow.enqueue(jobs.remove_call(delivery.id))
@@ -64,6 +70,11 @@ async def remove(runtime: Runtime, delivery_id: UUID) -> Wait | None:
     if not rows:
         return None
     row = rows[0]
+    if row.account_state != AccountState.ACTIVE:
+        text = "The account must be connected again first"
+        values = {"delivery": delivery_id, "error_text": text}
+        await runtime.database.execute(removal_queries.NOTE_ERROR, values)
+        return None
     platform = sandbox.adapter(runtime.platforms, row.platform, local=row.local)
     try:
         if wait := await _delete(runtime, platform, row):

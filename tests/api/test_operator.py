@@ -29,6 +29,7 @@ async def test_a_job_runs_in_this_process(api: Installation) -> None:
         "notices": 0,
         "workflows": 0,
         "alerts": 0,
+        "authorizations": 0,
         "replies": 0,
         "sessions": 0,
     }

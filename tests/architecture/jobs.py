@@ -151,9 +151,14 @@ def check_periodic(project: Project) -> Iterator[Violation]:
         if job is None:
             what = f"the rule names '{name}', which is not declared"
             yield module.violation(call.lineno, what, NO_SILENT_LOSS)
-        elif not _signature(job.stub, skip=0).startswith("()") and not _gives_arguments(call):
+        elif _needs_arguments(job.stub) and not _gives_arguments(call):
             what = f"the rule names '{name}', which needs arguments"
             yield module.violation(call.lineno, what, "give them by arguments=")
+
+
+def _needs_arguments(stub: Function) -> bool:
+    given = stub.args
+    return len(given.args) > len(given.defaults) or None in given.kw_defaults
 
 
 def _gives_arguments(rule: ast.Call) -> bool:

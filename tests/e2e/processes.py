@@ -17,7 +17,7 @@ from tests.embedded.helpers import eventually, processes_in
 ALMANAC = (sys.executable, "-m", "service.cli")
 OURS = (
     *("ALMANAC_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SMTP_URL"),
-    *("PUBLISHING_", "MAINTENANCE_", "WEBHOOKS_"),
+    *("PUBLISHING_", "MAINTENANCE_", "WEBHOOKS_", "ANALYTICS_", "MEDIA_"),
 )
 _numbers = itertools.count(1)
 

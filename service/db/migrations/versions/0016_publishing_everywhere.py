@@ -44,7 +44,23 @@ def upgrade() -> None:
         ["after_id"],
         postgresql_where=sa.text("after_id IS NOT NULL"),
     )
+    op.create_index(
+        "ix_deliveries_media",
+        "deliveries",
+        ["media"],
+        postgresql_using="gin",
+        postgresql_ops={"media": "jsonb_path_ops"},
+        postgresql_where=sa.text("media IS NOT NULL"),
+    )
     op.add_column("posts", sa.Column("thread", JSONB, nullable=False, server_default=NO_LIST))
+    op.create_index(
+        "ix_posts_thread",
+        "posts",
+        ["thread"],
+        postgresql_using="gin",
+        postgresql_ops={"thread": "jsonb_path_ops"},
+        postgresql_where=sa.text("thread <> '[]'"),
+    )
     op.add_column("posts", sa.Column("late", sa.Text, nullable=True))
     for column in (
         sa.Column("token_expires_at", INSTANT, nullable=True),
@@ -67,9 +83,11 @@ def downgrade() -> None:
     for name in ("limited_until", "refresh_claimed_until", "refresh_claim", "token_expires_at"):
         op.drop_column("accounts", name)
     op.drop_column("posts", "late")
+    op.drop_index("ix_posts_thread", table_name="posts")
     op.drop_column("posts", "thread")
     op.execute("DELETE FROM deliveries WHERE position > 0")
     op.drop_index("ix_deliveries_after_id", table_name="deliveries")
+    op.drop_index("ix_deliveries_media", table_name="deliveries")
     op.drop_constraint("uq_deliveries_post_id_account_id_position", "deliveries")
     op.create_unique_constraint(
         "uq_deliveries_post_id_account_id", "deliveries", ["post_id", "account_id"]
