@@ -7,10 +7,12 @@ INSTALL := $(PIP) install --require-hashes --requirement
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test faults e2e pictures check format up demo docs bench rush chaos peers locks clean
+.PHONY: help setup test engine faults e2e pictures check format up demo docs bench rush chaos peers locks clean
 
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
-SLOW := tests/chaos tests/e2e tests/browser
+ENGINE := tests/engine tests/engine_model tests/compat tests/queue tests/workers
+WHOLE := tests/e2e tests/browser tests/test_operations.py
+SLOW := $(ENGINE) $(WHOLE) tests/chaos
 PEERS := .venv-peers
 # ardiq, the fastest peer, needs Python 3.12; without one the comparison leaves it out.
 PEERS_PYTHON ?= $(shell for p in python3.13 python3.12 $(PYTHON); do $$p -c 'import venv, ensurepip' 2>/dev/null && echo $$p && break; done)
@@ -43,14 +45,17 @@ demo: setup ## Schedule a post 3 s ahead and watch it being published (ARGS="--h
 up: setup ## Run API and all workers on embedded servers; Ctrl-C stops everything
 	@$(BIN)/almanac up $(ARGS)
 
-test: $(VENV)/.test ## Run the tests, but for the two slow suites below
+test: $(VENV)/.test ## Run the tests, but for the three suites below
 	@$(PYTEST) $(SLOW:%=--ignore %) $(ARGS)
+
+engine: $(VENV)/.test ## Run the engine's own tests: its rules, its model, arq's clients and workers beside it
+	@$(PYTEST) $(ENGINE) $(ARGS)
 
 faults: $(VENV)/.test ## Kill workers and servers while jobs run, in short form
 	@$(PYTEST) tests/chaos $(ARGS)
 
 e2e: $(VENV)/.test ## Use a whole installation, and the dashboard in Chromium
-	@$(BIN)/python -m pytest tests/e2e tests/browser $(ARGS)
+	@$(BIN)/python -m pytest $(WHOLE) $(ARGS)
 
 pictures: $(VENV)/.test ## Take the documentation's pictures of the dashboard anew
 	@$(BIN)/python -m pytest tests/browser --pictures docs/dashboard

@@ -20,7 +20,7 @@ from service.measures.claim_queries import ACCOUNTS, DELIVERIES, PLAN_ACCOUNTS, 
 from service.measures.rules import Figures
 from service.platforms.contract import Wait
 from service.platforms.failures import AuthFailed, PlatformError, RateLimited, Rejected
-from service.posts import publishing
+from service.posts import recording
 from service.runtime import Runtime
 
 AT_ONCE = 10
@@ -151,7 +151,7 @@ class _Run:
     async def _limit(self, subject: Subject, error: RateLimited) -> Outcome:
         """Let posts and other questions wait as well; a limit is no failure."""
         row = subject.row
-        await publishing.limit(self._runtime.database, row.account_id, row.platform, error)
+        await recording.limit(self._runtime.database, row.account_id, row.platform, error)
         self._limited[row.account_id if error.scope == "account" else row.platform] = error.until
         delay = max(error.until - now(), SOON)
         return await self._put_off(subject, delay, "left", error=error.message)

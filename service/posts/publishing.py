@@ -36,9 +36,9 @@ from service.platforms.contract import (
     Reference,
     Wait,
 )
-from service.platforms.failures import RateLimited, Rejected
+from service.platforms.failures import Rejected
 from service.platforms.limits import Limits
-from service.posts import actions, claim_queries, jobs, queries, rules
+from service.posts import claim_queries, queries, recording, rules
 from service.posts.attempting import (
     WAIT_BUDGET,
     Claim,
@@ -125,7 +125,7 @@ async def deliver(runtime: Runtime, claimed: Row[Any], token: UUID, worker: str)
                 ),
                 retry_policy(settings, platform),
             )
-        await record(runtime, claimed, token, outcome, worker)
+        await recording.record(runtime, claimed, token, outcome, worker)
     except ClaimLost:
         log.info("the delivery was changed or taken over meanwhile; nothing recorded")
         return None
@@ -242,68 +242,6 @@ def destination(runtime: Runtime, row: Row[Any]) -> Destination:
 
 def _reference(found: dict[str, Any] | None) -> Reference | None:
     return Reference(found["remote_id"] or "", found["details"]) if found else None
-
-
-async def record(
-    runtime: Runtime, claimed: Row[Any], token: UUID, outcome: Outcome, worker: str
-) -> None:
-    """Write the outcome, and queue what follows a post that is out.
-
-    Raises:
-        ClaimLost: the claim was taken over or the delivery changed meanwhile; nothing was written.
-    """
-    database, published = runtime.database, outcome.published
-    rows = await database.execute(
-        claim_queries.RECORD,
-        {
-            "delivery": claimed.id,
-            "token": token,
-            "new_state": outcome.state,
-            "delay": outcome.delay,
-            "counts": outcome.counts,
-            "uncertain": outcome.uncertain,
-            "new_error": outcome.error,
-            "new_remote_id": published.remote_id if published else None,
-            "new_remote_url": published.url if published else None,
-            "new_details": published.details if published else {},
-            "new_hold": outcome.hold,
-            "worker": worker,
-            "started_at": claimed.claimed_at,
-        },
-    )
-    if not rows:
-        raise ClaimLost
-    released = [
-        jobs.publish_call(row.follower, row.version, row.next_run_at)
-        for row in rows
-        if row.follower is not None
-    ]
-    if released:
-        await runtime.queue.requeue_many(released)
-    if outcome.limited is not None:
-        await limit(database, claimed.account_id, claimed.platform, outcome.limited)
-    if outcome.hold is Hold.ACCOUNT:
-        await _disconnected(runtime, claimed, outcome.error or "")
-
-
-async def _disconnected(runtime: Runtime, claimed: Row[Any], reason: str) -> None:
-    """Take an account out of service whose credentials are refused, unless it has new ones."""
-    account_id, since = claimed.account_id, claimed.claimed_at
-    if await refreshing.disconnected(runtime, account_id, reason, since=since):
-        async with runtime.unit_of_work() as uow:
-            await actions.release_held(uow, account_id)
-
-
-async def limit(database: Database, account_id: UUID, platform: str, limited: RateLimited) -> None:
-    """Let nothing else run into a limit that was met."""
-    if limited.scope == "account":
-        values = {"account": account_id, "wanted_until": limited.until}
-        await database.execute(claim_queries.LIMIT_ACCOUNT, values)
-    else:
-        where = {"paused_platform": platform, "wanted_until": limited.until}
-        await database.execute(
-            claim_queries.PAUSE_PLATFORM, {**where, "new_error": limited.message}
-        )
 
 
 def stamping(database: Database, delivery_id: UUID, token: UUID) -> Stamp:

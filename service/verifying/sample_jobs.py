@@ -27,7 +27,13 @@ from service.runtime import Runtime, load, open_runtime
 from service.verifying.check import Check, Wrong, look
 from service.verifying.code import own_jobs
 
-SAMPLES: dict[object, Any] = {UUID: uuid4, int: lambda: 1, float: lambda: 1.0, str: lambda: "x"}
+SAMPLES: dict[object, Any] = {
+    UUID: uuid4,
+    list[UUID]: lambda: [uuid4()],
+    int: lambda: 1,
+    float: lambda: 1.0,
+    str: lambda: "x",
+}
 """An argument of a type, of rows that do not exist: a job whose row is gone ends without effect."""
 LONGEST = 200
 """Characters of a result that are shown."""

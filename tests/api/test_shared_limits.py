@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from service.platforms.failures import RateLimited
-from service.posts import publishing, sweeping
+from service.posts import recording, sweeping
 from tests.servers.faults import Fault
 from tests.servers.webhook import WebhookServer
 from tests.support import Installation
@@ -66,7 +66,7 @@ async def test_a_limit_of_the_app_holds_back_its_platform(api: Installation) -> 
         ]
         feed = await api.connect()
         (row,) = await api.sql("SELECT now() + interval '10 minutes' AS until")
-        await publishing.limit(
+        await recording.limit(
             api.runtime.database,
             UUID(here),
             "webhook",

@@ -18,6 +18,7 @@ NETWORKED = (
     "service.accounts.refreshing",
     "service.media.variants",
     "service.posts.publishing",
+    "service.posts.recording",
 )
 """Use cases that domains share and that await the network, which no action does."""
 SQL = tuple(f"sqlalchemy.{word}" for word in ("select", "insert", "update", "delete", "text"))

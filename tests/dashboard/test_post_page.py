@@ -1,5 +1,6 @@
 """The page of one post: what follows it, what is held and why, and taking it back."""
 
+import re
 from typing import Any
 
 import pytest
@@ -236,5 +237,6 @@ async def test_hostile_follow_ups_stay_text(admin: Person) -> None:
     for each in (path, "/posts", f"{path}/withdraw"):
         page = await admin.get(each)
         assert page.main.select("script, img[onerror], a[href^=javascript]") == [], each
-        assert "49" not in page.main.get_text().replace("javascript", ""), each
+        words = re.sub(r"[0-9a-f-]{36}", "", page.main.get_text())  # ids may hold anything
+        assert "49" not in words, each
     assert "<script>alert(1)</script>" in (await admin.get(path)).text

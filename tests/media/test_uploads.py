@@ -168,7 +168,7 @@ async def test_a_form_without_a_file_is_refused(api: Installation) -> None:
     assert (reply.status_code, await api.count("media")) == (422, 0)
     files = [("file", ("a.png", PNG)), ("file", ("b.png", PNG))]
     reply = await api.request("POST", "/v1/media", files=files)
-    assert (reply.status_code, await api.count("media")) == (400, 0)
+    assert (reply.status_code, await api.count("media")) == (422, 0)
 
 
 async def test_videos_may_be_larger_than_images(api: Installation, clips: Path) -> None:
