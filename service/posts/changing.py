@@ -13,6 +13,9 @@ from service.posts.desk import Desk
 from service.posts.models import IDLE_STATES, UNSCHEDULED, Delivery, DeliveryState, Hold, Post
 from service.posts.schemas import PostChange
 
+CONTENT = {"text", "link", "media", "overrides"}
+"""Fields of a change after which the post is another one."""
+
 
 async def change(desk: Desk, post_id: UUID, body: PostChange) -> Post:
     """Move or edit a post; what was approved waits for approval again.
@@ -39,6 +42,9 @@ async def change(desk: Desk, post_id: UUID, body: PostChange) -> Post:
     elif draft and "publish_at" in body.model_fields_set:
         post.publish_at = None
     await _readdress(desk, post, targets, due_at)
+    if body.model_fields_set & CONTENT:
+        for delivery in _open(post):
+            delivery.handles = {}  # what was prepared elsewhere holds the old text
     slotting.put(post, slots)
     await following.replan(desk.session, post, targets)
     if not desk.may_schedule:
@@ -54,7 +60,9 @@ def _open(post: Post) -> list[Delivery]:
 
 
 def _changeable(delivery: Delivery) -> bool:
-    return delivery.state in IDLE_STATES and delivery.commit_started_at is None
+    """What a platform has refused may be mended, what may be out may not."""
+    mendable = (*IDLE_STATES, DeliveryState.FAILED)
+    return delivery.state in mendable and delivery.commit_started_at is None
 
 
 def new_time(publish_at: str | None, zone_name: str | None, post: Post) -> datetime | None:
@@ -151,13 +159,15 @@ async def _readdress(
             moved = due_at
             if due_at is None and delivery.state in UNSCHEDULED:
                 moved = slotting.own_time(delivery, post, moment)
-            late = delivery.hold == Hold.LATE and moved is not None
+            settled = delivery.hold == Hold.LATE or delivery.state == DeliveryState.FAILED
             moving.put(
                 delivery,
-                DeliveryState.SCHEDULED if late else DeliveryState(delivery.state),
+                DeliveryState.SCHEDULED if settled and moved else DeliveryState(delivery.state),
                 due_at=moved or delivery.due_at,
                 next_run_at=moved or delivery.next_run_at,
             )
+            if settled and moved:
+                delivery.attempts, delivery.error = 0, None
         delivery.text, delivery.media = target.text, target.media
         delivery.options = dict(target.options)
 

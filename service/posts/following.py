@@ -15,7 +15,6 @@ from service.kit.ids import uuid7
 from service.posts import rules
 from service.posts.composing import Part, Target
 from service.posts.models import (
-    END_STATES,
     IDLE_STATES,
     UNSCHEDULED,
     Delivery,
@@ -76,7 +75,7 @@ async def replan(session: AsyncSession, post: Post, targets: Sequence[Target]) -
     await session.flush()  # their places must be free
     wanted = {target.account.id: target.thread for target in targets}
     for main in post.deliveries:
-        if main.state not in END_STATES:
+        if main.state != DeliveryState.CANCELLED:
             post.follow_ups += plan(post, main, wanted.get(main.account_id, ()))
 
 

@@ -53,7 +53,7 @@ def _states(post: PostOut) -> set[str]:
 
 def is_editable(post: PostOut) -> bool:
     """Whether a post may still be changed, as far as one can see."""
-    return _states(post) <= {*OPEN, "cancelled"} and post.state != "cancelled"
+    return _states(post) <= {*OPEN, "failed", "cancelled"} and post.state != "cancelled"
 
 
 def may_go_again(delivery: DeliveryOut) -> bool:
