@@ -11,7 +11,7 @@ ARGS ?=
 
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 ENGINE := tests/engine tests/engine_model tests/compat tests/queue tests/workers
-WHOLE := tests/e2e tests/browser tests/test_operations.py
+WHOLE := tests/e2e tests/browser tests/commands tests/embedded tests/test_operations.py
 SLOW := $(ENGINE) $(WHOLE) tests/chaos
 PEERS := .venv-peers
 # ardiq, the fastest peer, needs Python 3.12; without one the comparison leaves it out.
@@ -54,7 +54,7 @@ engine: $(VENV)/.test ## Run the engine's own tests: its rules, its model, arq's
 faults: $(VENV)/.test ## Kill workers and servers while jobs run, in short form
 	@$(PYTEST) tests/chaos $(ARGS)
 
-e2e: $(VENV)/.test ## Use a whole installation, and the dashboard in Chromium
+e2e: $(VENV)/.test ## Use a whole installation, its commands, and the dashboard in Chromium
 	@$(BIN)/python -m pytest $(WHOLE) $(ARGS)
 
 pictures: $(VENV)/.test ## Take the documentation's pictures of the dashboard anew
