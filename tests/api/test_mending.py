@@ -78,3 +78,19 @@ async def test_what_was_prepared_holds_the_old_content(api: Installation) -> Non
     assert await handles() == {"container": "17"}
     assert (await patch(api, post, text="New")).status_code == 200
     assert await handles() == {}
+
+
+async def test_what_no_longer_fits_is_refused_when_it_is_due(api: Installation) -> None:
+    """V003: limits change between the writing and the hour; nothing is sent, and it says why."""
+    with WebhookServer() as receiver:
+        account = await api.connect("webhook", {"url": f"{receiver.url}/hook"})
+        post = await api.schedule([account], "Four", publish_at=in_seconds(0.2))
+        await api.sql("UPDATE accounts SET limits = limits || '{\"text_units\": 3}'")
+        await api.work()
+        (delivery,) = (await api.read_post(post["id"]))["deliveries"]
+        assert (delivery["state"], delivery["error"]) == (
+            "failed",
+            "Webhook does not take this any more: text: Too long by 1: 4 characters, at most 3 are "
+            "allowed.",
+        )
+        assert receiver.posts == []
