@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from service.kit.outbound import Outbound
 from service.platforms.contract import Absent, Content, Publication, Published, Refused, Wait
-from service.platforms.facebook.video_api import ChunkForm
 from service.platforms.failures import Ambiguous, Rejected, TokenExpired, Transient
 from service.platforms.meta.graph import ContainerGone
+from service.platforms.uploads import ChunkForm
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs.facebook import FacebookRig
 from tests.platforms.rigs.meta import graph, publish, ready, resumed, stamped

@@ -7,10 +7,8 @@ https://developers.facebook.com/docs/video-api/guides/reels-publishing (both rea
 """
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import BinaryIO
-from uuid import uuid4
 
 import msgspec
 
@@ -22,7 +20,7 @@ from service.platforms.facebook.video_models import Reel, Upload, Video
 from service.platforms.failures import Ambiguous, PlatformError, Rejected, Transient
 from service.platforms.http import Step, decode
 from service.platforms.meta.graph import Graph, failure, graph_error
-from service.platforms.uploads import piece
+from service.platforms.uploads import ChunkForm, piece
 
 WRONG_OFFSET = 1363037
 """The subcode of a chunk that is not the wanted one; the answer says which is."""
@@ -151,37 +149,6 @@ class VideoApi:
     async def _videos(self, step: Step, form: dict[str, str]) -> Answer:
         url = f"{self.api.roots.video}/{VERSION}/{self.page_id}/videos"
         return await Graph(self.api.outbound, self.api.token).call(step, "POST", url, data=form)
-
-
-class ChunkForm:
-    """A multipart form (RFC 7578) whose file is streamed from a piece of a larger one.
-
-    Args:
-        fields: what stands before the file.
-        name: of the file's field.
-        size: of the piece, in bytes.
-    """
-
-    def __init__(self, fields: dict[str, str], name: str, size: int) -> None:
-        boundary = uuid4().hex
-        parts = [
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
-            for key, value in fields.items()
-        ]
-        disposition = f'form-data; name="{name}"; filename="chunk"'
-        kind = "Content-Type: application/octet-stream"
-        parts.append(f"--{boundary}\r\nContent-Disposition: {disposition}\r\n{kind}\r\n\r\n")
-        self._head = "".join(parts).encode()
-        self._tail = f"\r\n--{boundary}--\r\n".encode()
-        self.content_type = f"multipart/form-data; boundary={boundary}"
-        self.size = len(self._head) + size + len(self._tail)
-
-    async def around(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield the form with the piece's content in it: `size` bytes."""
-        yield self._head
-        async for chunk in content:
-            yield chunk
-        yield self._tail
 
 
 def _require_success(step: Step, answer: Answer) -> None:

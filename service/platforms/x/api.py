@@ -117,11 +117,12 @@ class Api:
         path: str,
         *,
         scope: str | None = None,
+        headers: Mapping[str, str] | None = None,
         **parts: Any,
     ) -> Answer:
         """Send one request and return its answer if that is a success."""
-        url = f"{self.root}{path}"
-        answer = await send(self.outbound, step, method, url, headers=self.headers, **parts)
+        url, sent = f"{self.root}{path}", {**self.headers, **(headers or {})}
+        answer = await send(self.outbound, step, method, url, headers=sent, **parts)
         if not answer.is_success:
             raise failure(step, answer, scope=scope)
         return answer

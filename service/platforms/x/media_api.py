@@ -6,7 +6,7 @@ import msgspec
 
 from service.platforms.contract import MediaFile
 from service.platforms.http import decode, send
-from service.platforms.uploads import file_name, opened, piece
+from service.platforms.uploads import ChunkForm, file_name, opened, piece
 from service.platforms.x.answers import Data
 from service.platforms.x.api import Api
 from service.platforms.x.errors import failure
@@ -72,18 +72,19 @@ class MediaApi:
     async def append(
         self, media_id: str, file: MediaFile, index: int, start: int, size: int
     ) -> None:
-        """Send one segment: `size` bytes of the file from `start` on, the only part in memory."""
+        """Send one segment: `size` bytes of the file from `start` on."""
         step = self.api.step("uploading a segment")
+        form = ChunkForm({"segment_index": str(index)}, "media", size)
+        headers = {"Content-Type": form.content_type, "Content-Length": str(form.size)}
         async with opened(step, file) as handle:
-            content = b"".join([part async for part in piece(handle, start, size)])
-        await self.api.call(
-            step,
-            "POST",
-            f"{_UPLOAD}/{media_id}/append",
-            scope=SCOPE,
-            data={"segment_index": str(index)},
-            files={"media": ("segment", content, "application/octet-stream")},
-        )
+            await self.api.call(
+                step,
+                "POST",
+                f"{_UPLOAD}/{media_id}/append",
+                scope=SCOPE,
+                headers=headers,
+                content=form.around(piece(handle, start, size)),
+            )
 
     async def finalize(self, media_id: str) -> Uploaded:
         """Say that all segments are there."""
