@@ -11,8 +11,8 @@ ARGS ?=
 
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 ENGINE := tests/engine tests/engine_model tests/compat tests/queue tests/workers
-WHOLE := tests/e2e tests/browser tests/commands tests/embedded tests/test_operations.py
-SLOW := $(ENGINE) $(WHOLE) tests/chaos
+WHOLE := tests/commands tests/embedded tests/test_operations.py
+SLOW := $(ENGINE) $(WHOLE) tests/e2e tests/browser tests/chaos
 PEERS := .venv-peers
 # ardiq, the fastest peer, needs Python 3.12; without one the comparison leaves it out.
 PEERS_PYTHON ?= $(shell for p in python3.13 python3.12 $(PYTHON); do $$p -c 'import venv, ensurepip' 2>/dev/null && echo $$p && break; done)
@@ -55,7 +55,8 @@ faults: $(VENV)/.test ## Kill workers and servers while jobs run, in short form
 	@$(PYTEST) tests/chaos $(ARGS)
 
 e2e: $(VENV)/.test ## Use a whole installation, its commands, and the dashboard in Chromium
-	@$(BIN)/python -m pytest $(WHOLE) $(ARGS)
+	@$(BIN)/python -m pytest tests/e2e tests/browser $(ARGS)
+	@$(PYTEST) $(WHOLE) $(ARGS)
 
 pictures: $(VENV)/.test ## Take the documentation's pictures of the dashboard anew
 	@$(BIN)/python -m pytest tests/browser --pictures docs/dashboard
