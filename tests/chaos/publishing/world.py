@@ -5,7 +5,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -87,7 +87,9 @@ class World:
     def ripen(self) -> None:
         """Let the platforms have worked up whatever they were given."""
         for rig in self.rigs.values():
-            rig.ripen()
+            # The servers run in threads: what they get meanwhile is looked at the next time.
+            with suppress(RuntimeError):
+                rig.ripen()
 
     @property
     def violations(self) -> list[str]:
