@@ -52,6 +52,11 @@ def upgrade() -> None:
         postgresql_ops={"media": "jsonb_path_ops"},
         postgresql_where=sa.text("media IS NOT NULL"),
     )
+    _upgrade_posts()
+    _upgrade_accounts()
+
+
+def _upgrade_posts() -> None:
     op.add_column("posts", sa.Column("thread", JSONB, nullable=False, server_default=NO_LIST))
     op.create_index(
         "ix_posts_thread",
@@ -62,6 +67,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("thread <> '[]'"),
     )
     op.add_column("posts", sa.Column("late", sa.Text, nullable=True))
+
+
+def _upgrade_accounts() -> None:
     for column in (
         sa.Column("token_expires_at", INSTANT, nullable=True),
         sa.Column("refresh_claim", sa.Uuid, nullable=True),
