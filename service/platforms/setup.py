@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from service.kit.outbound import Outbound
+from service.platforms.failures import AuthFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,18 @@ class Setup:
     """By platform; those of instagram, facebook and threads are Meta's."""
     urls: Mapping[str, str] = field(default_factory=dict)
     """By platform: where it is instead of its own hosts, all of them; for tests and proxies."""
+
+    def app(self, platform: str) -> App:
+        """Return this installation's app at a platform.
+
+        Raises:
+            AuthFailed: there is none, so nobody can log in, and no token can be renewed.
+        """
+        if platform not in self.apps:
+            raise AuthFailed(
+                f"This installation has no app there: add one for '{platform}' to ALMANAC_APPS"
+            )
+        return self.apps[platform]
 
     def root(self, platform: str, host: str) -> str:
         """Return the beginning of a URL on one of a platform's hosts, without a trailing slash.

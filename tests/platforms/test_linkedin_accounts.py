@@ -117,7 +117,7 @@ async def test_without_an_app(rig: LinkedInRig, outbound: Outbound) -> None:
     oauth = LinkedIn(Setup(outbound)).oauth
     assert oauth is not None
     assert not oauth.configured
-    with pytest.raises(Rejected, match="no app at LinkedIn"):
+    with pytest.raises(AuthFailed, match="no app there"):
         await oauth.authorize("", HOME, "s", "c")
 
 

@@ -135,7 +135,7 @@ async def test_without_an_app(rig: YouTubeRig, outbound: Outbound) -> None:
     oauth = YouTube(Setup(outbound)).oauth
     assert oauth is not None
     assert not oauth.configured
-    with pytest.raises(Rejected, match="no app at Google"):
+    with pytest.raises(AuthFailed, match="no app there"):
         await oauth.authorize("", HOME, "s", "c")
 
 

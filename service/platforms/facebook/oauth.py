@@ -15,7 +15,7 @@ from service.platforms.facebook.models import NAME, OwnPage, OwnPages, Permissio
 from service.platforms.failures import AuthFailed, Rejected
 from service.platforms.http import Step, decode
 from service.platforms.meta.graph import Graph
-from service.platforms.setup import App, Setup
+from service.platforms.setup import Setup
 from service.platforms.tokens import TokenAnswer, require_scopes
 
 NEEDED = ("pages_show_list", "pages_manage_posts", "pages_read_engagement")
@@ -54,7 +54,7 @@ class FacebookOAuth:
         """Return Facebook's login page."""
         query = urlencode(
             {
-                "client_id": self._app().client_id,
+                "client_id": self._setup.app("facebook").client_id,
                 "redirect_uri": redirect_uri,
                 "response_type": "code",
                 "scope": ",".join(WANTED),
@@ -93,7 +93,7 @@ class FacebookOAuth:
 
     async def _token(self, params: Mapping[str, str], secret: str) -> str:
         """Ask for a token. Secrets stand in the query: nothing else is documented."""
-        app = self._app()
+        app = self._setup.app("facebook")
         secrets = (app.client_secret, secret)
         step = Step(NAME, "logging in", deadline=20, secrets=secrets)
         own = {"client_id": app.client_id, "client_secret": app.client_secret}
@@ -140,8 +140,3 @@ class FacebookOAuth:
     async def _get(self, step: Step, token: str, path: str, params: Mapping[str, str]) -> Answer:
         url = f"{self._setup.root('facebook', HOST)}/{VERSION}/{path}"
         return await Graph(self._setup.outbound, token).call(step, "GET", url, params=params)
-
-    def _app(self) -> App:
-        if not self.configured:
-            raise AuthFailed(f"{NAME} is not set up: ALMANAC_APPS holds no app of it")
-        return self._setup.apps["facebook"]

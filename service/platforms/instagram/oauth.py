@@ -18,7 +18,7 @@ from service.platforms.http import Step, decode
 from service.platforms.instagram.api import HOST
 from service.platforms.instagram.models import NAME
 from service.platforms.meta.graph import Graph, graph_error
-from service.platforms.setup import App, Setup
+from service.platforms.setup import Setup
 from service.platforms.tokens import TokenAnswer, renewed, require_scopes
 
 NEEDED = ("instagram_business_basic", "instagram_business_content_publish")
@@ -64,7 +64,7 @@ class InstagramOAuth:
         """Return Instagram's login page."""
         query = urlencode(
             {
-                "client_id": self._app().client_id,
+                "client_id": self._setup.app("instagram").client_id,
                 "redirect_uri": redirect_uri,
                 "response_type": "code",
                 "scope": ",".join(WANTED),
@@ -78,7 +78,7 @@ class InstagramOAuth:
         self, server: str, redirect_uri: str, code: str, verifier: str, keep: Mapping[str, str]
     ) -> list[Grant]:
         """Turn the code into a token of an hour, and that into one of 60 days."""
-        app = self._app()
+        app = self._setup.app("instagram")
         step = Step(NAME, "logging in", deadline=20, secrets=(app.client_secret, code))
         form = {
             "client_id": app.client_id,
@@ -115,7 +115,7 @@ class InstagramOAuth:
     async def _lengthen(self, token: str) -> TokenAnswer:
         params = {
             "grant_type": "ig_exchange_token",
-            "client_secret": self._app().client_secret,
+            "client_secret": self._setup.app("instagram").client_secret,
             "access_token": token,
         }
         return await self._token("logging in", "access_token", params)
@@ -127,11 +127,6 @@ class InstagramOAuth:
         url = f"{self._setup.root('instagram', HOST)}/{path}"
         answer = await Graph(self._setup.outbound, "").call(step, "GET", url, params=params)
         return decode(step, answer, TokenAnswer)
-
-    def _app(self) -> App:
-        if not self.configured:
-            raise AuthFailed(f"{NAME} is not set up: ALMANAC_APPS holds no app of it")
-        return self._setup.apps["instagram"]
 
 
 class _CodeError(msgspec.Struct):

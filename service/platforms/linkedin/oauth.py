@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from service.platforms.contract import Authorization, Grant, Handles, Profile
-from service.platforms.failures import AuthFailed, Rejected
+from service.platforms.failures import AuthFailed
 from service.platforms.http import Step, decode, failure, message, send
 from service.platforms.linkedin.api import NAME, Api
 from service.platforms.linkedin.errors import SITE
 from service.platforms.linkedin.post import LIMITS, ORGANIZATION
-from service.platforms.setup import App, Setup
+from service.platforms.setup import Setup
 from service.platforms.tokens import TokenAnswer, renewed, require_scopes
 
 OF_MEMBERS = ("openid", "profile", "w_member_social")
@@ -40,7 +40,7 @@ class LinkedInOAuth:
         """Return LinkedIn's page."""
         asked = {
             "response_type": "code",
-            "client_id": self._app.client_id,
+            "client_id": self.setup.app("linkedin").client_id,
             "redirect_uri": redirect_uri,
             "state": state,
             "scope": " ".join((*OF_MEMBERS, *OF_PAGES)),
@@ -98,7 +98,7 @@ class LinkedInOAuth:
     async def _token(
         self, action: str, form: Mapping[str, str], secrets: tuple[str, ...]
     ) -> TokenAnswer:
-        app = self._app
+        app = self.setup.app("linkedin")
         known = (*secrets, app.client_secret)
         step = Step(NAME, action, deadline=15, auth_statuses=(), secrets=known)
         url = f"{self.setup.root('linkedin', 'www.linkedin.com')}/oauth/v2/accessToken"
@@ -109,10 +109,3 @@ class LinkedInOAuth:
         if not answer.is_success:
             raise failure(step, answer)
         return decode(step, answer, TokenAnswer)
-
-    @property
-    def _app(self) -> App:
-        app = self.setup.apps.get("linkedin")
-        if app is None:
-            raise Rejected(f"{NAME}: this installation has no app at LinkedIn; set one up first")
-        return app

@@ -19,7 +19,7 @@ from service.platforms.failures import AuthFailed, PlatformError, Rejected
 from service.platforms.http import Step, decode
 from service.platforms.limits import Limits
 from service.platforms.meta.graph import Graph, graph_error
-from service.platforms.setup import App, Setup
+from service.platforms.setup import Setup
 from service.platforms.threads.api import HOST, NAME, Api
 from service.platforms.tokens import TokenAnswer, access_token, renewed, require_scopes
 
@@ -46,20 +46,20 @@ class Login:
         self._outbound = setup.outbound
         self._root = setup.root("threads", HOST)
         self._website = setup.root("threads", "threads.net")
-        self._app = setup.apps.get("threads")
+        self._setup = setup
         self._limits = limits
 
     @property
     def configured(self) -> bool:
         """Whether this installation has an app there."""
-        return self._app is not None
+        return "threads" in self._setup.apps
 
     async def authorize(
         self, server: str, redirect_uri: str, state: str, challenge: str
     ) -> Authorization:
         """Return where the person allows it."""
         query = {
-            "client_id": self._own().client_id,
+            "client_id": self._setup.app("threads").client_id,
             "redirect_uri": redirect_uri,
             "scope": ",".join(WANTED),
             "response_type": "code",
@@ -71,7 +71,7 @@ class Login:
         self, server: str, redirect_uri: str, code: str, verifier: str, keep: Mapping[str, str]
     ) -> list[Grant]:
         """Turn the code into a token of an hour, and that into one of 60 days."""
-        app = self._own()
+        app = self._setup.app("threads")
         step = Step(NAME, "logging in", deadline=20, secrets=(app.client_secret, code))
         form = {
             "client_id": app.client_id,
@@ -138,11 +138,6 @@ class Login:
         url = f"{self._root}/{path}"
         answer = await Graph(self._outbound, "").call(step, "GET", url, params=query)
         return decode(step, answer, TokenAnswer)
-
-    def _own(self) -> App:
-        if self._app is None:
-            raise AuthFailed(f"{NAME}: this installation has no app there: configure one")
-        return self._app
 
 
 def _end(told: int) -> datetime:

@@ -17,7 +17,7 @@ from service.platforms.contract import Authorization, Destination, Grant, Handle
 from service.platforms.failures import AuthFailed, RateLimited
 from service.platforms.http import Step
 from service.platforms.limits import Limits
-from service.platforms.setup import App, Setup
+from service.platforms.setup import Setup
 from service.platforms.tiktok.api import HOST, NAME, Api
 from service.platforms.tokens import TokenAnswer, refresh_token, renewed, require_scopes
 
@@ -39,20 +39,20 @@ class Login:
         self._outbound = setup.outbound
         self._root = setup.root("tiktok", HOST)
         self._website = setup.root("tiktok", "www.tiktok.com")
-        self._app = setup.apps.get("tiktok")
+        self._setup = setup
         self._limits = limits
 
     @property
     def configured(self) -> bool:
         """Whether this installation has an app there."""
-        return self._app is not None
+        return "tiktok" in self._setup.apps
 
     async def authorize(
         self, server: str, redirect_uri: str, state: str, challenge: str
     ) -> Authorization:
         """Return where the person allows it."""
         query = {
-            "client_key": self._own().client_id,
+            "client_key": self._setup.app("tiktok").client_id,
             "scope": ",".join(WANTED),
             "response_type": "code",
             "redirect_uri": redirect_uri,
@@ -95,13 +95,8 @@ class Login:
         tokens = await self._tokens("renewing the tokens", form, token)
         return renewed(destination.session, tokens)
 
-    def _own(self) -> App:
-        if self._app is None:
-            raise AuthFailed(f"{NAME}: this installation has no app there: configure one")
-        return self._app
-
     async def _tokens(self, action: str, form: Mapping[str, str], secret: str) -> _Tokens:
-        app = self._own()
+        app = self._setup.app("tiktok")
         step = Step(NAME, action, deadline=10, secrets=(secret, app.client_secret))
         data = {"client_key": app.client_id, "client_secret": app.client_secret, **form}
         url = f"{self._root}/v2/oauth/token/"

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from service.platforms.contract import Authorization, Grant, Handles
 from service.platforms.failures import AuthFailed, Rejected
 from service.platforms.http import Step, call, decode
-from service.platforms.setup import App, Setup
+from service.platforms.setup import Setup
 from service.platforms.tokens import TokenAnswer, renewed, require_scopes
 from service.platforms.x.api import HOST, NAME, Api
 from service.platforms.x.limits import SITE, profile_of
@@ -25,14 +25,14 @@ class XOAuth:
 
     def __init__(self, setup: Setup) -> None:
         self._outbound = setup.outbound
-        self._app = setup.apps.get(PLATFORM)
+        self._setup = setup
         self._site = setup.root(PLATFORM, SITE.removeprefix("https://"))
         self._root = setup.root(PLATFORM, HOST)
 
     @property
     def configured(self) -> bool:
         """Whether there is an app of ours on X."""
-        return self._app is not None
+        return "x" in self._setup.apps
 
     async def authorize(
         self, server: str, redirect_uri: str, state: str, challenge: str
@@ -40,7 +40,7 @@ class XOAuth:
         """Return where to send the person; `server` has no meaning here."""
         query = {
             "response_type": "code",
-            "client_id": self._client().client_id,
+            "client_id": self._setup.app("x").client_id,
             "redirect_uri": redirect_uri,
             "scope": " ".join(SCOPES),
             "state": state,
@@ -70,15 +70,10 @@ class XOAuth:
         form = {"grant_type": "refresh_token", "refresh_token": token}
         return renewed(session, await self._token("renewing the login", form, secrets=(token,)))
 
-    def _client(self) -> App:
-        if self._app is None:
-            raise AuthFailed(f"{NAME}: this installation has no app there: set its client id")
-        return self._app
-
     async def _token(
         self, action: str, form: dict[str, str], *, secrets: tuple[str, ...]
     ) -> TokenAnswer:
-        app, headers = self._client(), {}
+        app, headers = self._setup.app("x"), {}
         if app.client_secret:
             pair = f"{quote(app.client_id, safe='')}:{quote(app.client_secret, safe='')}"
             basic = base64.b64encode(pair.encode()).decode()

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from service.platforms.contract import Authorization, Grant, Handles, Profile
-from service.platforms.failures import AuthFailed, Rejected
+from service.platforms.failures import AuthFailed
 from service.platforms.http import Step, decode, failure, message, send
-from service.platforms.setup import App, Setup
+from service.platforms.setup import Setup
 from service.platforms.tokens import TokenAnswer, renewed, require_scopes
 from service.platforms.youtube.api import NAME, Api
 from service.platforms.youtube.models import profile_of
@@ -36,7 +36,7 @@ class GoogleOAuth:
     ) -> Authorization:
         """Return Google's page, where the person chooses the channel; asks for a refresh token."""
         asked = {
-            "client_id": self._app.client_id,
+            "client_id": self.setup.app("youtube").client_id,
             "redirect_uri": redirect_uri,
             "response_type": "code",
             "scope": SCOPE,
@@ -81,7 +81,7 @@ class GoogleOAuth:
     async def _token(
         self, action: str, form: Mapping[str, str], secrets: tuple[str, ...]
     ) -> TokenAnswer:
-        app = self._app
+        app = self.setup.app("youtube")
         step = Step(
             NAME, action, deadline=15, auth_statuses=(), secrets=(*secrets, app.client_secret)
         )
@@ -94,10 +94,3 @@ class GoogleOAuth:
         if not answer.is_success:
             raise failure(step, answer)
         return decode(step, answer, TokenAnswer)
-
-    @property
-    def _app(self) -> App:
-        app = self.setup.apps.get("youtube")
-        if app is None:
-            raise Rejected(f"{NAME}: this installation has no app at Google; set one up first")
-        return app
