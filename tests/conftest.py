@@ -1,10 +1,9 @@
 """Real servers for the whole suite: one PostgreSQL and one Valkey for each xdist worker.
 
-Each test gets a database of its own, copied from a migrated template, and an emptied Valkey.
+Each test gets a database that holds nothing, and an emptied Valkey.
 """
 
 import asyncio
-import itertools
 import signal
 from collections.abc import AsyncIterator, Iterator
 from functools import cache
@@ -25,10 +24,10 @@ from service.config import Settings
 from service.db import migrate
 from service.embedded import EmbeddedServers, Endpoints
 from service.runtime import Runtime, open_runtime
+from tests.databases import Databases
 from tests.support import Installation, server_folder, settings_for
 
 TESTS = Path(__file__).parent
-_numbers = itertools.count(1)
 LONG = ("chaos", "e2e", "monitoring", "schedules", "test_operations.py", "commands", "compat")
 """Files and folders that take longest, or mostly wait."""
 
@@ -70,20 +69,21 @@ async def postgres(servers: Endpoints) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
+@pytest_asyncio.fixture(scope="session")
+async def databases(servers: Endpoints, postgres: AsyncEngine) -> AsyncIterator[Databases]:
+    """Where tests get their databases from."""
+    databases = Databases(postgres, servers.database_url)
+    yield databases
+    await databases.close()
+
+
 @pytest_asyncio.fixture
 async def settings(
-    servers: Endpoints, postgres: AsyncEngine, tmp_path: Path
+    servers: Endpoints, databases: Databases, tmp_path: Path
 ) -> AsyncIterator[Settings]:
-    """Settings of one test: its own database, nothing of the environment."""
-    name = f"test_{next(_numbers)}"
-    async with postgres.connect() as connection:
-        # Copied as files: the template is small, and its pages need not be logged.
-        create = f"CREATE DATABASE {name} TEMPLATE almanac STRATEGY FILE_COPY"
-        await connection.execute(text(create))
-    url = servers.database_url.replace("/almanac?", f"/{name}?")
-    yield settings_for(url, servers.redis_url, tmp_path)
-    async with postgres.connect() as connection:
-        await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    """Settings of one test: an empty database, nothing of the environment."""
+    async with databases.lend() as url:
+        yield settings_for(url, servers.redis_url, tmp_path)
 
 
 @pytest.fixture(autouse=True, scope="session")

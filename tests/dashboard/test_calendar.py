@@ -149,7 +149,8 @@ async def test_past_days_say_what_really_happened(admin: Person) -> None:
     assert out_link["rel"] == ["noopener", "nofollow"]
     assert "failed: Over <b>capacity</b>" in page.text
     assert "1 thing to look at" in page.text
-    assert "Move" not in page.links(), "what is over stays"
+    fixed = {str(e["data-post"]): e.has_attr("data-fixed") for e in page.main.select(".entry")}
+    assert fixed == {out: True, failed: False}, "what is over stays, what was refused may move"
     month = await admin.get(f"/calendar?on={due:%Y-%m-%d}")
     states = [s["title"] for s in month.main.select(".entry .state")]
     assert sorted(states) == ["failed", "published"]

@@ -59,7 +59,7 @@ async def test_what_is_over_stays_and_says_why(admin: Person) -> None:
     account = await admin.api.connect()
     at = ahead(2, 9)
     post = await plan(admin, "Stays", at, account)
-    for state in ("published", "publishing", "failed", "unconfirmed", "cancelled"):
+    for state in ("published", "publishing", "unconfirmed", "cancelled"):
         await admin.api.sql("UPDATE deliveries SET state = :state", state=state)
         show = state if state == "cancelled" else ""
         page = await admin.get(f"/calendar?on={at:%Y-%m-%d}&show={show}")
@@ -77,6 +77,17 @@ async def test_what_is_over_stays_and_says_why(admin: Person) -> None:
         assert reply.status_code == 409
         assert state in reply.json()["message"]
         assert await admin.api.read_post(post) == before
+
+
+async def test_what_was_refused_may_be_moved_to_try_it_again(admin: Person) -> None:
+    account = await admin.api.connect()
+    post = await plan(admin, "Again", ahead(2, 9), account)
+    await admin.api.sql("UPDATE deliveries SET state = 'failed', attempts = 3, error = 'No'")
+    form = await admin.get((await admin.get(day_of(ahead(2)))).links()["Move"])
+    await admin.send(form, "/calendar/move", date=f"{ahead(4):%Y-%m-%d}", time="16:30")
+    delivery = (await admin.api.read_post(post))["deliveries"][0]
+    assert (delivery["state"], delivery["attempts"], delivery["error"]) == ("scheduled", 0, None)
+    assert delivery["due_at"] == f"{ahead(4):%Y-%m-%d}T16:30:00Z"
 
 
 async def test_a_time_that_clocks_skip_or_repeat(admin: Person) -> None:

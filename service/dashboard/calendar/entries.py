@@ -19,7 +19,6 @@ LATE = 60.0
 FIXED: Mapping[str, str] = {
     DeliveryState.PUBLISHED: "It is published already, so it stays where it is.",
     DeliveryState.PUBLISHING: "It is being published right now, so it stays where it is.",
-    DeliveryState.FAILED: "It has failed. Publish it again from its own page.",
     DeliveryState.UNCONFIRMED: "Nobody knows whether it is out. Its own page says what to do.",
     DeliveryState.CANCELLED: "It is cancelled, so it stays where it is.",
 }
