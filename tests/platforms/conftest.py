@@ -9,6 +9,7 @@ from service.kit.outbound import Outbound
 from service.platforms.bluesky.adapter import Bluesky
 from service.platforms.mastodon.adapter import Mastodon
 from service.platforms.setup import Setup
+from tests.platforms.emulators import Emulators
 from tests.servers.bluesky import BlueskyServer
 from tests.servers.mastodon import MastodonServer
 from tests.servers.mastodon_strict import StrictMastodon
@@ -22,6 +23,13 @@ async def outbound() -> AsyncIterator[Outbound]:
     """The client that adapters call servers with."""
     async with Outbound(allowed_private_hosts={"127.0.0.1"}) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def emulators() -> Iterator[Emulators]:
+    """The strict emulators of platforms."""
+    with Emulators() as emulators:
+        yield emulators
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ attempts that publishing makes.
 
 from collections.abc import Iterator
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,42 +16,23 @@ from service.platforms.contract import Reference
 from service.posts.attempting import Outcome
 from service.posts.models import DUE_STATES, DeliveryState
 from tests.platforms.driver import POLICY, Crash, Delivery
+from tests.platforms.emulators import Emulators
 from tests.platforms.rig import Rig
 from tests.platforms.rigs import RIGS
 from tests.servers.faults import Fault
-from tests.servers.platform import PlatformServer
 
 pytestmark = pytest.mark.asyncio
 
 PUBLISHED, FAILED = DeliveryState.PUBLISHED, DeliveryState.FAILED
 UNCONFIRMED = DeliveryState.UNCONFIRMED
-_running: list[PlatformServer] = []
-
-
-@cache
-def _server(name: str) -> PlatformServer:
-    server: PlatformServer = RIGS[name][0]()
-    server.start()
-    _running.append(server)
-    return server
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _stop_servers() -> Iterator[None]:
-    yield
-    while _running:
-        _running.pop().stop()
-    _server.cache_clear()
 
 
 @pytest.fixture(params=sorted(RIGS))
-def rig(request: pytest.FixtureRequest, outbound: Outbound) -> Iterator[Rig]:
+def rig(request: pytest.FixtureRequest, emulators: Emulators, outbound: Outbound) -> Iterator[Rig]:
     """Each platform with an account, a server that is empty, and no undocumented request."""
-    server = _server(request.param)
-    server.reset()
-    made: Rig = RIGS[request.param][1](server, outbound)
-    yield made
-    assert server.violations == []
+    kind, make = RIGS[request.param]
+    for server in emulators.lend(kind):
+        yield make(server, outbound)
 
 
 def fresh(rig: Rig, folder: Path) -> Iterator[tuple[str, Delivery]]:

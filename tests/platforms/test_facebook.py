@@ -18,6 +18,7 @@ from service.platforms.failures import (
     TokenExpired,
     Transient,
 )
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs.facebook import FacebookRig
 from tests.platforms.rigs.meta import publish, ready, resumed, stamped
@@ -30,18 +31,10 @@ FEED = "/feed"
 FAILURES = (Transient, RateLimited, TokenExpired, AuthFailed, Rejected, Ambiguous)
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[FacebookServer]:
-    with FacebookServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(thread: FacebookServer) -> Iterator[FacebookServer]:
+def server(emulators: Emulators) -> Iterator[FacebookServer]:
     """An empty Page; no test may send what is not documented."""
-    thread.reset()
-    yield thread
-    assert thread.violations == []
+    yield from emulators.lend(FacebookServer)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from service.platforms.contract import Content, OAuth
 from service.platforms.facebook.adapter import Facebook
 from service.platforms.failures import AuthFailed, Transient
 from service.platforms.setup import App, Setup
+from tests.platforms.emulators import Emulators
 from tests.platforms.rigs.facebook import FacebookRig
 from tests.platforms.rigs.meta import publish
 from tests.servers.facebook import SCOPES, FacebookServer
@@ -25,18 +26,10 @@ BACK = "https://almanac.example/v1/oauth/facebook/callback"
 MIB = 2**20
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[FacebookServer]:
-    with FacebookServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(thread: FacebookServer) -> Iterator[FacebookServer]:
+def server(emulators: Emulators) -> Iterator[FacebookServer]:
     """An empty Page; no test may send what is not documented."""
-    thread.reset()
-    yield thread
-    assert thread.violations == []
+    yield from emulators.lend(FacebookServer)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from service.platforms.contract import Absent, Content, Publication, Published, 
 from service.platforms.failures import Ambiguous, Rejected, TokenExpired, Transient
 from service.platforms.meta.graph import ContainerGone
 from service.platforms.uploads import ChunkForm
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs.facebook import FacebookRig
 from tests.platforms.rigs.meta import graph, publish, ready, resumed, stamped
@@ -26,18 +27,10 @@ pytestmark = pytest.mark.asyncio
 KINDS = ("video", "reel")
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[FacebookServer]:
-    with FacebookServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(thread: FacebookServer) -> Iterator[FacebookServer]:
+def server(emulators: Emulators) -> Iterator[FacebookServer]:
     """An empty Page; no test may send what is not documented."""
-    thread.reset()
-    yield thread
-    assert thread.violations == []
+    yield from emulators.lend(FacebookServer)
 
 
 @pytest.fixture

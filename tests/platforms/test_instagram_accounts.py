@@ -15,6 +15,7 @@ from service.platforms.failures import AuthFailed, RateLimited, TokenExpired, Tr
 from service.platforms.instagram.adapter import Instagram
 from service.platforms.setup import App, Setup
 from service.platforms.tokens import expires_at
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row, image
 from tests.platforms.rig import APP
 from tests.platforms.rigs.instagram import InstagramRig
@@ -28,18 +29,10 @@ pytestmark = pytest.mark.asyncio
 BACK = "https://almanac.example/v1/oauth/instagram/callback"
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[InstagramServer]:
-    with InstagramServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(thread: InstagramServer) -> Iterator[InstagramServer]:
+def server(emulators: Emulators) -> Iterator[InstagramServer]:
     """An empty Instagram; no test may send what is not documented."""
-    thread.reset()
-    yield thread
-    assert thread.violations == []
+    yield from emulators.lend(InstagramServer)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from service.platforms.failures import (
     Transient,
 )
 from service.platforms.meta.graph import ContainerGone
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs.instagram import InstagramRig
 from tests.platforms.rigs.meta import graph, publish, ready
@@ -33,19 +34,12 @@ CREATE = "/17841400000000001/media"
 FAILURES = (Transient, RateLimited, TokenExpired, AuthFailed, Rejected, Ambiguous)
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[InstagramServer]:
-    with InstagramServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(thread: InstagramServer) -> Iterator[InstagramServer]:
+def server(emulators: Emulators) -> Iterator[InstagramServer]:
     """An empty Instagram; no test may send what is not documented, or publish a container twice."""
-    thread.reset()
-    yield thread
-    assert thread.violations == []
-    assert thread.republished == []
+    for server in emulators.lend(InstagramServer):
+        yield server
+        assert server.republished == []
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from service.platforms.contract import (
 )
 from service.platforms.failures import Ambiguous, Rejected, Transient
 from service.platforms.linkedin.adapter import MEMBERS_ARE_PRIVATE
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row
 from tests.platforms.rigs.linkedin import LinkedInRig, bring
 from tests.servers.faults import Fault
@@ -31,17 +32,10 @@ pytestmark = pytest.mark.asyncio
 TEXT = "Wool (100 %) is *warm* & #soft_wool, isn't it? {yes|no} @you <3 ~ \\o/ [1]"
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[LinkedInServer]:
-    with LinkedInServer() as server:
-        yield server
-
-
 @pytest.fixture
-def rig(thread: LinkedInServer, outbound: Outbound) -> Iterator[LinkedInRig]:
-    thread.reset()
-    yield LinkedInRig(thread, outbound)
-    assert thread.violations == []
+def rig(emulators: Emulators, outbound: Outbound) -> Iterator[LinkedInRig]:
+    for server in emulators.lend(LinkedInServer):
+        yield LinkedInRig(server, outbound)
 
 
 def committed(publication: Publication) -> Publication:

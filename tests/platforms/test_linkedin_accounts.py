@@ -24,6 +24,7 @@ from service.platforms.linkedin.adapter import LinkedIn
 from service.platforms.linkedin.errors import midnight_utc
 from service.platforms.linkedin.post import LIMITS
 from service.platforms.setup import Setup
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs.linkedin import DAILY, LinkedInRig, video
 from tests.servers.faults import Fault
@@ -36,17 +37,10 @@ pytestmark = pytest.mark.asyncio
 HOME = "https://almanac.test/callback"
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[LinkedInServer]:
-    with LinkedInServer() as server:
-        yield server
-
-
 @pytest.fixture
-def rig(thread: LinkedInServer, outbound: Outbound) -> Iterator[LinkedInRig]:
-    thread.reset()
-    yield LinkedInRig(thread, outbound)
-    assert thread.violations == []
+def rig(emulators: Emulators, outbound: Outbound) -> Iterator[LinkedInRig]:
+    for server in emulators.lend(LinkedInServer):
+        yield LinkedInRig(server, outbound)
 
 
 async def test_connecting_a_member_and_a_page(rig: LinkedInRig) -> None:

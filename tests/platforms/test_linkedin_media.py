@@ -10,6 +10,7 @@ from service.kit.outbound import Outbound
 from service.platforms.contract import Content, Handles, Publication, Wait
 from service.platforms.failures import PlatformError, Rejected, TokenExpired, Transient
 from service.platforms.linkedin.media import UploadGone
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs.linkedin import LinkedInRig, bring, picture, video
 from tests.servers.faults import Fault
@@ -20,17 +21,10 @@ from tests.servers.linkedin_uploads import PART
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[LinkedInServer]:
-    with LinkedInServer() as server:
-        yield server
-
-
 @pytest.fixture
-def rig(thread: LinkedInServer, outbound: Outbound) -> Iterator[LinkedInRig]:
-    thread.reset()
-    yield LinkedInRig(thread, outbound)
-    assert thread.violations == []
+def rig(emulators: Emulators, outbound: Outbound) -> Iterator[LinkedInRig]:
+    for server in emulators.lend(LinkedInServer):
+        yield LinkedInRig(server, outbound)
 
 
 def film(folder: Path, parts: int = 3) -> Content:

@@ -20,6 +20,7 @@ from service.platforms.failures import (
     Rejected,
 )
 from service.platforms.threads.content import LIMITS
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row
 from tests.platforms.rigs.threads import LIMIT, ThreadsRig, medium
 from tests.servers.faults import Fault
@@ -28,16 +29,9 @@ from tests.servers.threads import ThreadsServer
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[ThreadsServer]:
-    with ThreadsServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(process: ThreadsServer) -> ThreadsServer:
-    process.reset()
-    return process
+def server(emulators: Emulators) -> Iterator[ThreadsServer]:
+    yield from emulators.lend(ThreadsServer)
 
 
 @pytest.fixture

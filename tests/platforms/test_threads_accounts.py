@@ -12,6 +12,7 @@ from service.platforms.contract import Content, Published, Reference
 from service.platforms.failures import AuthFailed, PlatformError, RateLimited, Rejected, Transient
 from service.platforms.setup import Setup
 from service.platforms.threads.adapter import Threads
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row
 from tests.platforms.rigs import threads as rig
 from tests.platforms.rigs.threads import ThreadsRig
@@ -24,16 +25,9 @@ BACK = "https://almanac.example/v1/oauth/callback"
 REFRESH = "/refresh_access_token"
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[ThreadsServer]:
-    with ThreadsServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(process: ThreadsServer) -> ThreadsServer:
-    process.reset()
-    return process
+def server(emulators: Emulators) -> Iterator[ThreadsServer]:
+    yield from emulators.lend(ThreadsServer)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from service.platforms.failures import (
     Transient,
 )
 from service.platforms.meta.graph import ContainerGone
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row
 from tests.platforms.rigs import threads as rig
 from tests.platforms.rigs.threads import ThreadsRig, medium
@@ -33,16 +34,9 @@ from tests.servers.threads import ThreadsServer
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[ThreadsServer]:
-    with ThreadsServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(process: ThreadsServer) -> ThreadsServer:
-    process.reset()
-    return process
+def server(emulators: Emulators) -> Iterator[ThreadsServer]:
+    yield from emulators.lend(ThreadsServer)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from service.platforms.failures import (
 )
 from service.platforms.tiktok.chunks import CHUNK
 from service.platforms.tiktok.post import LIMITS
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs import tiktok as rig
 from tests.platforms.rigs.tiktok import EVERYONE, ONLY_ME, TikTokRig, video
@@ -28,16 +29,9 @@ pytestmark = pytest.mark.asyncio
 LARGE = 3 * CHUNK + 7
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[TikTokServer]:
-    with TikTokServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(process: TikTokServer) -> TikTokServer:
-    process.reset()
-    return process
+def server(emulators: Emulators) -> Iterator[TikTokServer]:
+    yield from emulators.lend(TikTokServer)
 
 
 @pytest.fixture

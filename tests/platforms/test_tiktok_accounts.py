@@ -12,6 +12,7 @@ from service.platforms.contract import Reference
 from service.platforms.failures import AuthFailed, PlatformError, RateLimited, Transient
 from service.platforms.setup import Setup
 from service.platforms.tiktok.adapter import TikTok
+from tests.platforms.emulators import Emulators
 from tests.platforms.rigs import tiktok as rig
 from tests.platforms.rigs.tiktok import TikTokRig
 from tests.servers.faults import Fault
@@ -23,16 +24,9 @@ BACK = "https://almanac.example/v1/oauth/callback"
 TOKEN = "/v2/oauth/token/"
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[TikTokServer]:
-    with TikTokServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(process: TikTokServer) -> TikTokServer:
-    process.reset()
-    return process
+def server(emulators: Emulators) -> Iterator[TikTokServer]:
+    yield from emulators.lend(TikTokServer)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from service.platforms.failures import (
     TokenExpired,
     Transient,
 )
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row
 from tests.platforms.rigs import tiktok as rig
 from tests.platforms.rigs.tiktok import EVERYONE, TikTokRig, photo, video
@@ -28,16 +29,9 @@ pytestmark = pytest.mark.asyncio
 DRAFT = {"mode": "inbox"}
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[TikTokServer]:
-    with TikTokServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(process: TikTokServer) -> TikTokServer:
-    process.reset()
-    return process
+def server(emulators: Emulators) -> Iterator[TikTokServer]:
+    yield from emulators.lend(TikTokServer)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from service.platforms.failures import (
     Transient,
 )
 from service.platforms.limits import Replies
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row
 from tests.platforms.rigs.x import (
     APP_ONLY,
@@ -43,17 +44,9 @@ DUPLICATE = "You are not allowed to create a Tweet with duplicate content."
 TIMELINE = f"/2/users/{XServer.user_id}/tweets"
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[XServer]:
-    with XServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(thread: XServer) -> Iterator[XServer]:
-    thread.reset()
-    yield thread
-    assert thread.violations == []
+def server(emulators: Emulators) -> Iterator[XServer]:
+    yield from emulators.lend(XServer)
 
 
 @pytest.fixture

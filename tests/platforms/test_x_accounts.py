@@ -9,6 +9,7 @@ from service.errors import InvalidInput
 from service.kit.outbound import Outbound
 from service.platforms.contract import Content, Published, Reference
 from service.platforms.failures import AuthFailed, Rejected, Transient
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row, image
 from tests.platforms.rigs.x import BUSY, GIF, POST, XRig, forbidden, gif, picture, video
 from tests.servers.faults import Fault
@@ -17,17 +18,9 @@ from tests.servers.x import XServer
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[XServer]:
-    with XServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(thread: XServer) -> Iterator[XServer]:
-    thread.reset()
-    yield thread
-    assert thread.violations == []
+def server(emulators: Emulators) -> Iterator[XServer]:
+    yield from emulators.lend(XServer)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from service.platforms.failures import (
     TokenExpired,
     Transient,
 )
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row
 from tests.platforms.rigs.x import (
     BUSY,
@@ -40,17 +41,9 @@ MIB = 2**20
 WAIT = Wait(1.0, "X is still processing the media")
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[XServer]:
-    with XServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(thread: XServer) -> Iterator[XServer]:
-    thread.reset()
-    yield thread
-    assert thread.violations == []
+def server(emulators: Emulators) -> Iterator[XServer]:
+    yield from emulators.lend(XServer)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from service.platforms.tokens import expires_at
 from service.platforms.x.adapter import X
 from service.platforms.x.limits import LIMITS
 from service.platforms.x.oauth import SCOPES, XOAuth
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row
 from tests.platforms.rig import APP
 from tests.platforms.rigs.x import XRig
@@ -32,17 +33,9 @@ VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode()[:-1]
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[XServer]:
-    with XServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(thread: XServer) -> Iterator[XServer]:
-    thread.reset()
-    yield thread
-    assert thread.violations == []
+def server(emulators: Emulators) -> Iterator[XServer]:
+    yield from emulators.lend(XServer)
 
 
 @pytest.fixture

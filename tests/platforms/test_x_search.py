@@ -15,6 +15,7 @@ from service.platforms.contract import Absent, Content, Publication, Published, 
 from service.platforms.failures import Ambiguous, TokenExpired
 from service.platforms.x.answers import Tweet
 from service.platforms.x.search import plain_text
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row
 from tests.platforms.rigs.x import POST, XRig, picture
 from tests.servers.faults import Fault
@@ -46,17 +47,9 @@ PIECES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[XServer]:
-    with XServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(thread: XServer) -> Iterator[XServer]:
-    thread.reset()
-    yield thread
-    assert thread.violations == []
+def server(emulators: Emulators) -> Iterator[XServer]:
+    yield from emulators.lend(XServer)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.platforms.lengths import length
+from tests.platforms.emulators import Emulators
 from tests.platforms.rigs.x import MP4, PNG
 from tests.servers.x import XServer
 from tests.servers.x_text import weight
@@ -16,16 +17,11 @@ from tests.servers.x_text import weight
 LINK = "https://example.com/a"
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[XServer]:
-    with XServer() as server:
-        yield server
-
-
 @pytest.fixture
-def server(thread: XServer) -> XServer:
-    thread.reset()
-    return thread
+def server(emulators: Emulators) -> Iterator[XServer]:
+    for server in emulators.lend(XServer):
+        yield server
+        server.violations.clear()  # they are what these tests ask for
 
 
 @pytest.fixture

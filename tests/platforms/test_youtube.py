@@ -21,6 +21,7 @@ from service.platforms.failures import (
     Transient,
 )
 from service.platforms.resumable import SessionGone
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row
 from tests.platforms.rigs.youtube import SESSION, UPDATE, UPLOAD, YouTubeRig, bring, film
 from tests.servers.faults import Fault
@@ -32,17 +33,10 @@ pytestmark = pytest.mark.asyncio
 TWO_CHUNKS = 9 * 2**20
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[YouTubeServer]:
-    with YouTubeServer() as server:
-        yield server
-
-
 @pytest.fixture
-def rig(thread: YouTubeServer, outbound: Outbound) -> Iterator[YouTubeRig]:
-    thread.reset()
-    yield YouTubeRig(thread, outbound)
-    assert thread.violations == []
+def rig(emulators: Emulators, outbound: Outbound) -> Iterator[YouTubeRig]:
+    for server in emulators.lend(YouTubeServer):
+        yield YouTubeRig(server, outbound)
 
 
 async def test_a_video_is_published_once_under_repeats(rig: YouTubeRig, tmp_path: Path) -> None:

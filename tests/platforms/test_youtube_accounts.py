@@ -14,6 +14,7 @@ from service.platforms.failures import AuthFailed, Rejected, Transient
 from service.platforms.setup import App, Setup
 from service.platforms.youtube.adapter import YouTube
 from service.platforms.youtube.video import LIMITS
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import image
 from tests.platforms.rigs.youtube import OPTIONS, YouTubeRig, film, video
 from tests.servers.faults import Fault
@@ -25,17 +26,10 @@ pytestmark = pytest.mark.asyncio
 HOME = "https://almanac.test/callback"
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[YouTubeServer]:
-    with YouTubeServer() as server:
-        yield server
-
-
 @pytest.fixture
-def rig(thread: YouTubeServer, outbound: Outbound) -> Iterator[YouTubeRig]:
-    thread.reset()
-    yield YouTubeRig(thread, outbound)
-    assert thread.violations == []
+def rig(emulators: Emulators, outbound: Outbound) -> Iterator[YouTubeRig]:
+    for server in emulators.lend(YouTubeServer):
+        yield YouTubeRig(server, outbound)
 
 
 async def test_connecting_by_a_refresh_token(rig: YouTubeRig) -> None:

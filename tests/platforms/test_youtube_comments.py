@@ -22,6 +22,7 @@ from service.platforms.failures import (
     Rejected,
     Transient,
 )
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row
 from tests.platforms.rigs.youtube import YouTubeRig, bring, film
 from tests.servers.faults import Fault
@@ -30,17 +31,10 @@ from tests.servers.youtube import YouTubeServer
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[YouTubeServer]:
-    with YouTubeServer() as server:
-        yield server
-
-
 @pytest.fixture
-def rig(thread: YouTubeServer, outbound: Outbound) -> Iterator[YouTubeRig]:
-    thread.reset()
-    yield YouTubeRig(thread, outbound)
-    assert thread.violations == []
+def rig(emulators: Emulators, outbound: Outbound) -> Iterator[YouTubeRig]:
+    for server in emulators.lend(YouTubeServer):
+        yield YouTubeRig(server, outbound)
 
 
 def comment(row: Row, destination: Destination, video_id: str, text: str = "First!") -> Publication:

@@ -17,6 +17,7 @@ from service.platforms.failures import (
     Transient,
 )
 from service.platforms.youtube.errors import midnight_pacific
+from tests.platforms.emulators import Emulators
 from tests.platforms.helpers import Row
 from tests.platforms.rigs.youtube import SESSION, UPDATE, UPLOAD, YouTubeRig, bring, film
 from tests.servers.faults import Fault
@@ -26,17 +27,10 @@ from tests.servers.youtube_google import error
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.fixture(scope="module")
-def thread() -> Iterator[YouTubeServer]:
-    with YouTubeServer() as server:
-        yield server
-
-
 @pytest.fixture
-def rig(thread: YouTubeServer, outbound: Outbound) -> Iterator[YouTubeRig]:
-    thread.reset()
-    yield YouTubeRig(thread, outbound)
-    assert thread.violations == []
+def rig(emulators: Emulators, outbound: Outbound) -> Iterator[YouTubeRig]:
+    for server in emulators.lend(YouTubeServer):
+        yield YouTubeRig(server, outbound)
 
 
 CASES = [
