@@ -10,11 +10,15 @@ from service.access import passwords, user_actions
 from tests.support import Installation
 
 PASSWORD = "correct horse battery"
+_hashes: dict[str, str] = {}
+"""By password: a hash takes as long as several requests."""
 
 
 async def new_user(api: Installation, name: str, *scopes: str, password: str = PASSWORD) -> None:
     """Make a user who can log in."""
-    stored = await passwords.hashed(password)
+    if password not in _hashes:
+        _hashes[password] = await passwords.hashed(password)
+    stored = _hashes[password]
     async with api.runtime.unit_of_work() as uow:
         await user_actions.create_user(uow.session, name, scopes or ["posts:read"], stored)
 

@@ -24,5 +24,5 @@ async def stranger(application: FastAPI, installation: Installation) -> AsyncIte
 @pytest_asyncio.fixture
 async def admin(stranger: Person) -> Person:
     """An admin who is logged in."""
-    await stranger.log_in()
+    await stranger.enter()
     return stranger

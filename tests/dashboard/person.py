@@ -7,6 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from bs4 import BeautifulSoup, Tag
 
+from service.access import queries, session_actions
+from service.access.cookies import COOKIE
+from service.access.session_actions import Visit
 from tests.access.helpers import PASSWORD, new_user
 from tests.support import Installation
 
@@ -124,6 +127,18 @@ class Person:
         self.http.cookies.clear()
         page = await self.get("/login")
         return await self.send(page, "/login", name=name, password=PASSWORD)
+
+    async def enter(self, name: str = "ann") -> None:
+        """Be an admin who has logged in, without the pages and the hash that this takes."""
+        await new_user(self.api, name, "admin")
+        runtime = self.api.runtime
+        visit = Visit(None, self.http.headers["user-agent"], None)
+        async with runtime.unit_of_work() as uow:
+            user = await queries.user_by_name(uow.session, name)
+            assert user is not None
+            lifetime = runtime.settings.session_lifetime
+            _, cookie = await session_actions.begin(uow.session, user, visit, lifetime)
+        self.http.cookies.set(COOKIE, cookie, domain=self.http.base_url.host)
 
 
 def _page(reply: httpx.Response) -> Page:
