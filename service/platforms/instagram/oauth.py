@@ -10,14 +10,12 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from service.kit.outbound import Answer
-from service.platforms import http
 from service.platforms.contract import Authorization, Grant, Handles, Profile
-from service.platforms.failures import AuthFailed, PlatformError, Rejected
+from service.platforms.failures import AuthFailed, Rejected
 from service.platforms.http import Step, decode
 from service.platforms.instagram.api import HOST
 from service.platforms.instagram.models import NAME
-from service.platforms.meta.graph import Graph, graph_error
+from service.platforms.meta.logins import code_form, exchange_code, exchange_token
 from service.platforms.setup import Setup
 from service.platforms.tokens import TokenAnswer, renewed, require_scopes
 
@@ -80,18 +78,9 @@ class InstagramOAuth:
         """Turn the code into a token of an hour, and that into one of 60 days."""
         app = self._setup.app("instagram")
         step = Step(NAME, "logging in", deadline=20, secrets=(app.client_secret, code))
-        form = {
-            "client_id": app.client_id,
-            "client_secret": app.client_secret,
-            "grant_type": "authorization_code",
-            "redirect_uri": redirect_uri,
-            # Instagram appends these two characters, which are not of the code.
-            "code": code.removesuffix("#_"),
-        }
+        form = code_form(app, redirect_uri, code)
         url = f"{self._setup.root('instagram', CODES)}/oauth/access_token"
-        answer = await http.send(self._setup.outbound, step, "POST", url, data=form)
-        if not answer.is_success:
-            raise _refused(step, answer)
+        answer = await exchange_code(self._setup.outbound, step, url, form)
         wrapped = b'"data"' in answer.body
         token = decode(step, answer, _Tokens).data[0] if wrapped else decode(step, answer, _Token)
         require_scopes(token.scope, NEEDED)
@@ -121,24 +110,5 @@ class InstagramOAuth:
         return await self._token("logging in", "access_token", params)
 
     async def _token(self, action: str, path: str, params: Mapping[str, str]) -> TokenAnswer:
-        """Ask for a token. The old one stands in the query: nothing else is documented."""
-        secrets = [params["access_token"], params.get("client_secret", "")]
-        step = Step(NAME, action, deadline=20, secrets=secrets)
         url = f"{self._setup.root('instagram', HOST)}/{path}"
-        answer = await Graph(self._setup.outbound, "").call(step, "GET", url, params=params)
-        return decode(step, answer, TokenAnswer)
-
-
-class _CodeError(msgspec.Struct):
-    error_message: str = ""
-
-
-def _refused(step: Step, answer: Answer) -> PlatformError:
-    """Return why no token was given; this host has errors of a form of its own."""
-    if answer.status >= 500 or answer.status == 429 or graph_error(answer) is not None:
-        return http.failure(step, answer)
-    try:
-        text = msgspec.json.decode(answer.body, type=_CodeError).error_message
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        text = ""
-    return AuthFailed(step.says(f"status {answer.status}: {text or http.message(answer)}"))
+        return await exchange_token(self._setup.outbound, NAME, action, url, params)

@@ -9,16 +9,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
-import msgspec
-
 from service.kit.clock import now
-from service.kit.outbound import Answer
-from service.platforms import http
 from service.platforms.contract import Authorization, Grant, Handles, Profile
 from service.platforms.failures import AuthFailed, PlatformError, Rejected
 from service.platforms.http import Step, decode
 from service.platforms.limits import Limits
-from service.platforms.meta.graph import Graph, graph_error
+from service.platforms.meta.logins import code_form, exchange_code, exchange_token
 from service.platforms.setup import Setup
 from service.platforms.threads.api import HOST, NAME, Api
 from service.platforms.tokens import TokenAnswer, access_token, renewed, require_scopes
@@ -33,10 +29,6 @@ WANTED = (
 REFRESH_BEFORE = timedelta(days=10)
 AGE = timedelta(days=1)
 """How old a token must be to be renewed."""
-
-
-class _CodeError(msgspec.Struct):
-    error_message: str = ""
 
 
 class Login:
@@ -73,18 +65,9 @@ class Login:
         """Turn the code into a token of an hour, and that into one of 60 days."""
         app = self._setup.app("threads")
         step = Step(NAME, "logging in", deadline=20, secrets=(app.client_secret, code))
-        form = {
-            "client_id": app.client_id,
-            "client_secret": app.client_secret,
-            "grant_type": "authorization_code",
-            "redirect_uri": redirect_uri,
-            # Threads appends these two characters, which are not of the code.
-            "code": code.removesuffix("#_"),
-        }
+        form = code_form(app, redirect_uri, code)
         url = f"{self._root}/oauth/access_token"
-        answer = await http.send(self._outbound, step, "POST", url, data=form)
-        if not answer.is_success:
-            raise _refused(step, answer)
+        answer = await exchange_code(self._outbound, step, url, form)
         short = decode(step, answer, TokenAnswer).access_token
         query = {
             "grant_type": "th_exchange_token",
@@ -132,25 +115,10 @@ class Login:
         )
 
     async def _token(self, action: str, path: str, query: Mapping[str, str]) -> TokenAnswer:
-        """Ask for a token. The old one stands in the query: nothing else is documented."""
-        secrets = (query["access_token"], query.get("client_secret", ""))
-        step = Step(NAME, action, deadline=20, secrets=secrets)
         url = f"{self._root}/{path}"
-        answer = await Graph(self._outbound, "").call(step, "GET", url, params=query)
-        return decode(step, answer, TokenAnswer)
+        return await exchange_token(self._outbound, NAME, action, url, query)
 
 
 def _end(told: int) -> datetime:
     """Return when a token ends; one of which nobody says is renewed as soon as it may be."""
     return datetime.fromtimestamp(told, UTC) if told else now() + AGE + REFRESH_BEFORE
-
-
-def _refused(step: Step, answer: Answer) -> PlatformError:
-    """Return why no token was given; errors of codes have a form of their own."""
-    if answer.status >= 500 or answer.status == 429 or graph_error(answer) is not None:
-        return http.failure(step, answer)
-    try:
-        text = msgspec.json.decode(answer.body, type=_CodeError).error_message
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        text = ""
-    return AuthFailed(step.says(f"status {answer.status}: {text or http.message(answer)}"))
