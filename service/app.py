@@ -14,8 +14,16 @@ from service.access.throttle import Throttle
 from service.accounts import actions as accounts
 from service.accounts.routes import router as accounts_router
 from service.body_limit import BodyLimit
+from service.calls.routes import router as calls_router
+from service.community.analytics_routes import router as analytics_router
+from service.community.feed_routes import router as feed_posts_router
+from service.community.hashtag_routes import router as hashtags_router
+from service.community.reader_routes import router as digest_router
+from service.community.routes import router as members_router
 from service.config import Settings
 from service.dashboard.site import router as dashboard_router
+from service.emails.event_routes import router as mail_events_router
+from service.emails.routes import router as emails_router
 from service.error_replies import handle_errors
 from service.feeds.routes import router as feeds_router
 from service.http_metrics import HttpMetrics
@@ -32,12 +40,18 @@ from service.monitoring.job_routes import router as steering_router
 from service.monitoring.queue_routes import router as queues_router
 from service.monitoring.routes import router as jobs_router
 from service.monitoring.worker_routes import router as workers_router
+from service.newsletters.generating_routes import router as generating_router
+from service.newsletters.issue_routes import router as issues_router
+from service.newsletters.reader_routes import router as readers_router
+from service.newsletters.routes import router as newsletters_router
+from service.newsletters.subscriber_routes import router as subscribers_router
 from service.notifications.routes import router as notifications_router
 from service.openapi import describe
 from service.planning.routes import router as planning_router
 from service.posts.importing_routes import router as importing_router
 from service.posts.routes import router as posts_router
 from service.production import refuse_evicting_redis
+from service.rosters.routes import router as rosters_router
 from service.runtime import open_runtime
 from service.schedules.routes import router as schedules_router
 from service.tracing_middleware import Tracing
@@ -63,6 +77,20 @@ ROUTERS = (
     webhooks_router,
     workflows_router,
     notifications_router,
+    generating_router,
+    newsletters_router,
+    issues_router,
+    subscribers_router,
+    readers_router,
+    mail_events_router,
+    emails_router,
+    members_router,
+    feed_posts_router,
+    hashtags_router,
+    digest_router,
+    analytics_router,
+    rosters_router,
+    calls_router,
     feeds_router,
     sessions_router,
     keys_router,

@@ -67,6 +67,36 @@ def _posts() -> typer.Typer:
     return app
 
 
+def _rosters() -> typer.Typer:
+    from service.commands.rosters import app
+
+    return app
+
+
+def _newsletters() -> typer.Typer:
+    from service.commands.newsletters import app
+
+    return app
+
+
+def _members() -> typer.Typer:
+    from service.commands.members import app
+
+    return app
+
+
+def _emails() -> typer.Typer:
+    from service.commands.emails import app
+
+    return app
+
+
+def _subscribers() -> typer.Typer:
+    from service.commands.subscribers import app
+
+    return app
+
+
 def _keys() -> typer.Typer:
     from service.commands.keys import app
 
@@ -93,6 +123,11 @@ GROUPS: dict[str, tuple[str, Callable[[], typer.Typer]]] = {
     "workflows": ("Jobs with dependencies.", _workflows),
     "schedules": ("Periodic jobs.", _schedules),
     "posts": ("Posts of files and of other systems.", _posts),
+    "rosters": ("Duty rosters: list them; lock those of days that are over.", _rosters),
+    "newsletters": ("Newsletters.", _newsletters),
+    "subscribers": ("Readers of newsletters.", _subscribers),
+    "members": ("The members of the community.", _members),
+    "emails": ("Mails to single persons, and whom nothing is mailed to.", _emails),
     "keys": ("API keys.", _keys),
     "users": ("Who may log in.", _users),
     "secrets": ("What is encrypted at rest.", _secrets),

@@ -1,13 +1,10 @@
 """All settings, from the environment and `.env`: the only module that reads either."""
 
 import json
-import re
 from datetime import timedelta
 from functools import cached_property
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -20,6 +17,8 @@ from pydantic import (
     ValidationError,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.kit.weaknesses import known_password, open_redis, weak_secret
 
 
 def _words(value: object) -> object:
@@ -39,12 +38,10 @@ def _zone(name: str) -> str:
         raise ValueError("it is no IANA time zone, such as Asia/Riyadh") from None
 
 
-SHORTEST_SECRET, FEWEST_CHARACTERS = 16, 8
-PLACEHOLDERS = ("changeme", "replaceme", "yoursecret", "example", "placeholder", "supersecret")
-KNOWN_PASSWORDS = frozenset(
-    ("postgres", "almanac", "password", "admin", "root", "redis", "valkey", "secret", "test")
-) | {"changeme", "change-me", "change_me", "example", "default", "guest", "123456", "12345678"}
-INSIDE = (".internal", ".local", ".lan", ".svc", ".localdomain", ".localhost")
+def _zone_or_none(name: str | None) -> str | None:
+    return None if name is None else _zone(name)
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Gaps = Annotated[
     tuple[Annotated[float, Field(ge=0, le=86_400)], ...], NoDecode, BeforeValidator(_words)
@@ -130,6 +127,11 @@ class Settings(BaseSettings):
     media_concurrency: int = Field(2, ge=1, validation_alias="MEDIA_CONCURRENCY")
     analytics_concurrency: int = Field(10, ge=1, validation_alias="ANALYTICS_CONCURRENCY")
     webhooks_concurrency: int = Field(50, ge=1, validation_alias="WEBHOOKS_CONCURRENCY")
+    emails_concurrency: int = Field(20, ge=1, validation_alias="EMAILS_CONCURRENCY")
+    users_concurrency: int = Field(10, ge=1, validation_alias="USERS_CONCURRENCY")
+    notifications_concurrency: int = Field(10, ge=1, validation_alias="NOTIFICATIONS_CONCURRENCY")
+    rosters_concurrency: int = Field(2, ge=1, validation_alias="ROSTERS_CONCURRENCY")
+    default_concurrency: int = Field(10, ge=1, validation_alias="DEFAULT_CONCURRENCY")
     webhook_gaps: Gaps = (5, 300, 1800, 7200, 18_000, 36_000)
     """Seconds from each failed attempt of a webhook to the next; after the last it is given up."""
     webhook_failures: int = Field(20, ge=1)
@@ -138,6 +140,39 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = Field(None, validation_alias="SMTP_URL")
     """The mail server: smtp://user:password@host:587, or smtps:// with port 465."""
     mail_from: str = "almanac@localhost"
+    sendgrid_key: SecretStr | None = Field(None, validation_alias="SENDGRID_API_KEY")
+    """Mail goes out through SendGrid instead of `SMTP_URL`."""
+    sendgrid_url: str = "https://api.sendgrid.com"
+    sendgrid_events_key: str | None = Field(None, validation_alias="SENDGRID_EVENTS_KEY")
+    """The public key of SendGrid's signed event webhook, as its settings page shows it."""
+    mail_per_second: float | None = Field(None, gt=0)
+    """Mails that may go out in a second, over all workers; None: as fast as the server takes."""
+    mail_per_day: int | None = Field(None, ge=1)
+    """Mails that the provider takes in a day (UTC)."""
+
+    model_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    """For the language model; a server of one's own may need none."""
+    model_url: str | None = Field(None, validation_alias="OPENAI_BASE_URL")
+    """Where an OpenAI-compatible API is, with its version: https://api.openai.com/v1."""
+    model: str = "gpt-4o-mini"
+    """The language model's name there."""
+    model_patience: timedelta = Field(timedelta(seconds=120), gt=timedelta())
+    """How long the model may take for one answer."""
+    source_bytes: int = Field(5_000_000, ge=1)
+    """Most of one feed or page that newsletters are written from."""
+
+    feed_cleanup: Literal["report", "archive", "delete"] = "report"
+    """What becomes of old posts of the community that nobody cares for, every week."""
+    site_timezone: Annotated[str | None, AfterValidator(_zone_or_none)] = Field(
+        None, validation_alias="SITE_TIMEZONE"
+    )
+    """The zone of rosters, backups and newsletters; default `ALMANAC_TIMEZONE`."""
+    auto_lock_hour: int = Field(1, ge=0, le=23, validation_alias="SCHEDULE_AUTO_LOCK_HOUR")
+    """When, in the site's zone, the duty rosters of the days before are locked."""
+    notifications_retention: timedelta = Field(timedelta(days=30), gt=timedelta())
+    """How long notifications that were read are kept."""
+    inactive_after: timedelta = Field(timedelta(days=30), gt=timedelta())
+    """After how long without a login all sessions of a user are ended."""
     alert_mail: Words = ()
     """Who gets mails about jobs that failed for good."""
     alert_frequency: Literal["immediately", "daily", "off"] = "immediately"
@@ -223,6 +258,23 @@ class Settings(BaseSettings):
         return self.environment == "production"
 
     @property
+    def site_zone(self) -> str:
+        """The zone of those who use this installation."""
+        return self.site_timezone or self.timezone
+
+    @property
+    def schedule_lines(self) -> dict[str, str]:
+        """Cron lines instead of the code's, also those that have a setting of their own."""
+        return {"rosters.lock": f"0 {self.auto_lock_hour} * * *", **self.schedules}
+
+    @property
+    def rule_arguments(self) -> dict[str, dict[str, Any]]:
+        """Arguments that settings give to the code's rules, by their names."""
+        if self.feed_cleanup == "report":
+            return {}
+        return {"community.clean_posts": {"dry_run": False, "mode": self.feed_cleanup}}
+
+    @property
     def reduces_schedules(self) -> bool:
         """Whether the code's periodic jobs run only now and then; of settings as they are read."""
         return (self.periodic or self.environment) in {"reduced", "development"}
@@ -263,7 +315,8 @@ class Settings(BaseSettings):
 
     @property
     def _mails(self) -> bool:
-        return self.smtp_url is not None and bool(self.alert_mail)
+        configured = self.smtp_url is not None or self.sendgrid_key is not None
+        return configured and bool(self.alert_mail)
 
     @property
     def media_folder(self) -> Path:
@@ -279,56 +332,13 @@ class Settings(BaseSettings):
             reasons.append("DATABASE_URL is unset: production does not run on embedded servers")
         if self.queue_url is None:
             reasons.append("REDIS_URL is unset: production does not run on embedded servers")
-        reasons += _weak_secret(self.secret_key)
-        reasons += _known_password("DATABASE_URL", self.database_url)
+        reasons += weak_secret(self.secret_key)
+        reasons += known_password("DATABASE_URL", self.database_url)
         for name, url in (("REDIS_URL", self.redis_url), ("CELERY_BROKER_URL", self.broker_url)):
-            reasons += _known_password(name, url) + _open_redis(name, url)
+            reasons += known_password(name, url) + open_redis(name, url)
         if self.eager:
             reasons.append("ALMANAC_EAGER is on: requests would wait for the jobs they ask for")
         return reasons
-
-
-def _weak_secret(secret: SecretStr | None) -> list[str]:
-    advice = "make one with 'openssl rand -hex 24'"
-    if secret is None:
-        return [f"SECRET_KEY is unset: credentials could not be decrypted after a move; {advice}"]
-    value = secret.get_secret_value()
-    if len(value) < SHORTEST_SECRET:
-        return [f"SECRET_KEY has {len(value)} characters, at least 16 are needed: {advice}"]
-    plain = re.sub("[^a-z]", "", value.lower())
-    if len(set(value)) < FEWEST_CHARACTERS or any(word in plain for word in PLACEHOLDERS):
-        return [f"SECRET_KEY is a placeholder that everybody knows: {advice}"]
-    return []
-
-
-def _known_password(name: str, url: SecretStr | None) -> list[str]:
-    """Refuse passwords that every scanner tries first."""
-    found = urlsplit(url.get_secret_value()) if url else None
-    password = unquote(found.password) if found and found.password else None
-    if password is None or password.lower() not in KNOWN_PASSWORDS:
-        return []
-    return [f"{name} has a password that everybody knows: change it on the server and there"]
-
-
-def _open_redis(name: str, url: SecretStr | None) -> list[str]:
-    found = urlsplit(url.get_secret_value()) if url else None
-    if found is None or found.scheme == "unix" or _is_private(found.hostname):
-        return []
-    if found.password or "password" in parse_qs(found.query):
-        return []
-    return [
-        f"{name} has no password, and its host is on no private network: anybody there could "
-        "read and send jobs; set 'requirepass' on the server and the password in the URL"
-    ]
-
-
-def _is_private(host: str | None) -> bool:
-    """Whether a host is inside, as far as its name tells: no name is looked up here."""
-    try:
-        return ip_address(host or "127.0.0.1").is_private
-    except ValueError:
-        assert host is not None
-        return "." not in host or host.endswith(INSIDE)
 
 
 def explain(error: ValidationError) -> str:

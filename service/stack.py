@@ -29,7 +29,10 @@ from service.runtime import database_url
 PROCESSES: Mapping[str, tuple[str, ...]] = {
     "api": ("api",),
     "maintenance": ("worker", "maintenance"),
-    "worker": ("worker", "publishing", "webhooks", "media", "analytics"),
+    "worker": (
+        *("worker", "publishing", "webhooks", "media", "analytics", "emails", "users"),
+        *("notifications", "rosters", "default"),
+    ),
 }
 START_TIMEOUT = 30
 STOP_TIMEOUT = 45
@@ -37,6 +40,13 @@ STOP_TIMEOUT = 45
 RESTART_PAUSE = 1.0
 
 log = logging.getLogger(__name__)
+
+
+def served() -> list[str]:
+    """Return the queues that are worked on."""
+    return [
+        name for command, *queues in PROCESSES.values() if command == "worker" for name in queues
+    ]
 
 
 @dataclass(slots=True)

@@ -18,7 +18,18 @@ from service.config import Settings
 from service.embedded.account import server_account
 from service.monitoring.recording import Recorder
 from service.runtime import Runtime
-from workers import analytics, maintenance, media, publishing, webhooks
+from workers import (
+    analytics,
+    default,
+    emails,
+    maintenance,
+    media,
+    notifications,
+    publishing,
+    rosters,
+    users,
+    webhooks,
+)
 from workers.engine import LEDGER, Worker
 from workers.ledger import JobLedger
 
@@ -141,6 +152,11 @@ class Installation:
             "webhooks": webhooks,
             "media": media,
             "analytics": analytics,
+            "emails": emails,
+            "users": users,
+            "notifications": notifications,
+            "rosters": rosters,
+            "default": default,
         }
         module = modules[queue]
         return Worker(

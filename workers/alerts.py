@@ -14,7 +14,10 @@ from service.errors import AlmanacError
 from service.kit.clock import now
 from service.monitoring import alerting
 from service.monitoring.alert_rules import DATABASE_AWAY, Kind
-from service.providers.smtp import Mail, MailDelayed, Smtp
+from service.providers.mail.contract import Mail
+from service.providers.mail.failures import MailDelayed
+from service.providers.mail.opening import open_mail
+from service.providers.mail.telling import tell
 from service.runtime import Runtime
 from workers.engine.identity import process_name
 
@@ -103,11 +106,9 @@ async def _mail(runtime: Runtime, title: str, text: str, key: str) -> bool:
     settings = runtime.settings
     if not settings.mails_at_once:
         return True
-    assert settings.smtp_url is not None, "mails are wanted only where it is set"
-    sender, to = settings.mail_from, settings.alert_mail
     try:
-        mail = Mail(sender, to, f"[Almanac] {title}", f"{text}\n", key)
-        await Smtp(settings.smtp_url.get_secret_value()).send(mail)
+        mail = Mail(settings.mail_from, f"[Almanac] {title}", f"{text}\n")
+        await tell(open_mail(settings, runtime.outbound), mail, settings.alert_mail, key)
     except AlmanacError as error:
         log.warning("the mail about PostgreSQL was not sent: %s", error)
         return not isinstance(error, MailDelayed)

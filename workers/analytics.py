@@ -1,13 +1,14 @@
-"""The analytics queue: how posts and accounts do."""
+"""The analytics queue: how posts, accounts and the community do."""
 
 from datetime import UTC
 from typing import Any
 
+from service.community import jobs as community_jobs
 from service.config import Settings
 from service.measures import jobs, measuring
 from service.monitoring import jobs as monitoring_jobs
 from service.queue import queue_key
-from workers import answering, process
+from workers import answering, community, process
 from workers.engine import Context, run
 
 
@@ -27,6 +28,10 @@ class WorkerSettings:
     functions = (
         run(jobs.measure, measure),
         run(jobs.clean, clean),
+        run(community_jobs.update_statistics, community.update_statistics),
+        run(community_jobs.update_trending, community.update_trending),
+        run(community_jobs.analyse_day, community.analyse_day),
+        run(community_jobs.update_scores, community.update_scores),
         run(monitoring_jobs.ping, answering.ping),
     )
     queue_name = queue_key("analytics")

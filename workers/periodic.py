@@ -1,15 +1,28 @@
 """Every periodic rule of the code, as this installation's settings have it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from arq.cron import CronJob
 from arq.worker import Function
 
-from schedules import accounts, measures, media, monitoring, notifications, planning, posts
+from schedules import (
+    access,
+    accounts,
+    community,
+    measures,
+    media,
+    monitoring,
+    newsletters,
+    notifications,
+    planning,
+    posts,
+    rosters,
+)
 from service.config import Settings
 from service.errors import ConfigurationError
 from service.job_modules import MODULES
-from service.queue import Rule
+from service.queue import SITE, Rule
 from service.runtime import Runtime
 from service.schedules import actions
 from workers import engine
@@ -19,6 +32,7 @@ JOBS = MODULES
 RULES = (
     *(*posts.RULES, *monitoring.RULES, *notifications.RULES),
     *(*accounts.RULES, *planning.RULES, *media.RULES, *measures.RULES),
+    *(*access.RULES, *newsletters.RULES, *community.RULES, *rosters.RULES),
 )
 NAMES = tuple(rule.name for rule in RULES)
 REDUCED = 5
@@ -26,20 +40,28 @@ REDUCED = 5
 
 
 def adjusted(rules: Iterable[Rule], settings: Settings) -> list[Rule]:
-    """Return rules with the cron lines that the settings give instead of the code's.
+    """Return rules as the settings have them: their cron lines, zones and arguments.
 
     Raises:
         ConfigurationError: a line is bad, or there is no rule of its name.
     """
-    lines = settings.schedules
+    lines = settings.schedule_lines
     if unknown := sorted(lines.keys() - NAMES):
         raise ConfigurationError(
             f"ALMANAC_SCHEDULES: there is no rule '{unknown[0]}'; known: {', '.join(NAMES)}"
         )
     try:
-        return [rule.at(lines[rule.name]) if rule.name in lines else rule for rule in rules]
+        timed = [rule.at(lines[rule.name]) if rule.name in lines else rule for rule in rules]
     except ValueError as error:
         raise ConfigurationError(f"ALMANAC_SCHEDULES: {error}") from None
+    return [_settled(rule, settings) for rule in timed]
+
+
+def _settled(rule: Rule, settings: Settings) -> Rule:
+    """Return a rule with what the settings say of its zone and its arguments."""
+    zone = settings.site_zone if rule.zone == SITE else rule.zone
+    arguments = settings.rule_arguments.get(rule.name, rule.arguments)
+    return replace(rule, zone=zone, arguments=arguments)
 
 
 def cron_jobs(rules: Iterable[Rule], functions: Iterable[Function]) -> list[CronJob]:

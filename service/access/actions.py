@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.access import queries, rules, session_queries
+from service.access import queries, rules
 from service.access.caller import Caller, Scope
 from service.access.models import ApiKey, RememberedReply, User
 from service.errors import InvalidInput, NotFound, Problem, Unauthenticated
@@ -161,8 +161,3 @@ async def remember_reply(
 async def forget_replies(session: AsyncSession, before: datetime) -> int:
     """Delete remembered replies older than that; return how many."""
     return await queries.forget_replies(session, before)
-
-
-async def forget_sessions(session: AsyncSession) -> int:
-    """Delete sessions that have expired; return how many."""
-    return await session_queries.forget_sessions(session)

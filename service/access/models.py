@@ -24,6 +24,8 @@ class User(Row):
     """What the user may do when logged in; an API key has scopes of its own."""
     disabled_at: Mapped[datetime | None]
     """Since then neither the password nor any key of the user works."""
+    last_login_at: Mapped[datetime | None]
+    """When a password began a session, the last time; API keys do not count."""
 
 
 class Session(Row):

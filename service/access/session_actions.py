@@ -37,6 +37,7 @@ async def begin(
         await session_queries.end_by_digest(session, rules.digest(visit.cookie))
     await session_queries.end_sessions(session, user.id, keep=MOST_SESSIONS - 1)
     cookie, moment = rules.new_cookie(), now()
+    user.last_login_at = moment
     agent = visit.user_agent
     row = Session(
         user_id=user.id,
@@ -97,6 +98,24 @@ async def end(session: AsyncSession, caller: Caller, session_id: UUID) -> None:
     """
     if not await session_queries.end_sessions(session, caller.user_id, only=session_id):
         raise NotFound("There is no such session")
+
+
+async def clean(session: AsyncSession, idle: timedelta, inactive: timedelta) -> dict[str, int]:
+    """End sessions that nobody uses; return how many, by why.
+
+    API keys stay: whoever works by a key alone has no session to lose.
+
+    Args:
+        session: of the transaction.
+        idle: after how long unused a session has ended.
+        inactive: after how long without a login all sessions of a user end.
+    """
+    moment = now()
+    return {
+        "expired": await session_queries.end_expired(session, moment),
+        "idle": await session_queries.end_idle(session, moment - idle),
+        "of_inactive_users": await session_queries.end_of_inactive(session, moment - inactive),
+    }
 
 
 async def end_all(session: AsyncSession, caller: Caller) -> int:

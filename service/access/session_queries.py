@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Row, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.access.models import AuditEntry, Session, User
@@ -81,9 +81,28 @@ async def end_by_digest(session: AsyncSession, digest: bytes) -> None:
     await session.execute(delete(Session).where(Session.digest == digest))
 
 
-async def forget_sessions(session: AsyncSession) -> int:
-    """Delete sessions that have expired; return how many."""
-    result = await session.execute(delete(Session).where(Session.expires_at < func.now()))
+async def end_expired(session: AsyncSession, moment: datetime) -> int:
+    """Delete sessions whose end has come; return how many."""
+    return await _end(session, Session.expires_at <= moment)
+
+
+async def end_idle(session: AsyncSession, unused_since: datetime) -> int:
+    """Delete sessions that were not used since; return how many."""
+    return await _end(session, Session.seen_at <= unused_since)
+
+
+async def end_of_inactive(session: AsyncSession, since: datetime) -> int:
+    """Delete all sessions of users who have not logged in since; return how many.
+
+    Who never logged in counts from when they were made.
+    """
+    last = func.coalesce(User.last_login_at, User.created_at)
+    users = select(User.id).where(last <= since)
+    return await _end(session, Session.user_id.in_(users))
+
+
+async def _end(session: AsyncSession, which: ColumnElement[bool]) -> int:
+    result = await session.execute(delete(Session).where(which))
     assert isinstance(result, CursorResult)
     return result.rowcount
 

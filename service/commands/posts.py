@@ -18,11 +18,11 @@ from service.commands.acting import on_runtime
 from service.commands.terminal import Json, err, out, print_fields, print_json, print_rows
 from service.db.session import UnitOfWork
 from service.errors import InvalidInput, NotFound, Problem
+from service.kit.records import Record, records
 from service.operator import OPERATOR
 from service.posts import importing, importing_queries
 from service.posts.desk import Desk
 from service.posts.importing import Import, Options, Report
-from service.posts.importing_files import Record, records
 from service.posts.importing_verifying import Comparing, Comparison
 from service.runtime import Runtime
 

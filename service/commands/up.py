@@ -8,7 +8,7 @@ from rich.console import Console
 
 from service.config import Settings
 from service.operator import FirstAdmin, let_first_admin_in
-from service.stack import Interrupted, Stack, write_secret
+from service.stack import Interrupted, Stack, served, write_secret
 
 
 def run_up(settings: Settings, out: Console) -> None:
@@ -32,7 +32,7 @@ def _start(stack: Stack, out: Console) -> None:
     stack.start_processes()
     out.print(f"Dashboard  {settings.base_url}/", soft_wrap=True)
     out.print(f"API        {settings.base_url}/docs", soft_wrap=True)
-    out.print("Workers    publishing, media, webhooks, analytics, maintenance")
+    out.print(f"Workers    {', '.join(served())}", soft_wrap=True)
     if first is not None:
         _hand_over(first, settings, out)
     out.print("[green]Ready.[/] Ctrl-C stops everything.")

@@ -37,6 +37,23 @@ MENU = (
         ),
     ),
     Group(
+        "Write",
+        (
+            Link("/newsletters", "Newsletters", Scope.CONTENT_READ, "b"),
+            Link("/subscribers", "Subscribers", Scope.CONTENT_READ, "r"),
+            Link("/emails", "Mail", Scope.CONTENT_READ, "x"),
+        ),
+    ),
+    Group(
+        "Community",
+        (
+            Link("/community", "Figures", Scope.CONTENT_READ, "f"),
+            Link("/community/feed", "Feed", Scope.CONTENT_READ, "v"),
+            Link("/members", "Members", Scope.CONTENT_READ, "z"),
+            Link("/rosters", "Rosters", Scope.CONTENT_READ, "1"),
+        ),
+    ),
+    Group(
         "Run",
         (
             Link("/", "Overview", None, "o"),
@@ -52,7 +69,7 @@ MENU = (
         "Look after",
         (
             Link("/alerts", "Alerts", Scope.JOBS_READ, "l"),
-            Link("/notifications", "Notifications", Scope.JOBS_READ, "i"),
+            Link("/notifications", "Notifications", None, "i"),
             Link("/webhooks", "Webhooks", Scope.JOBS_READ, "h"),
             Link("/keys", "API keys", Scope.SETTINGS_WRITE, "y"),
             Link("/users", "Users", Scope.ADMIN, "u"),

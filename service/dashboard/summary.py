@@ -14,6 +14,7 @@ from service.kit.clock import now
 from service.kit.pagination import Page
 from service.monitoring import alert_queries, dead_queries
 from service.monitoring.queues import queue_keys
+from service.notifications import own_queries
 from service.posts import counting_queries
 from service.queue.backlog import backlogs
 from service.runtime import Runtime
@@ -25,6 +26,7 @@ ANSWER = 1.0
 MOST_USERS = 1000
 MOST_DEAD = 1000
 MOST_ALERTS = 100
+MOST_UNREAD = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ async def _count(runtime: Runtime, caller: Caller) -> list[Number]:
     async with runtime.database.session() as session:
         posts = await _posts(session, caller, moment) if sees_posts else []
         jobs = await _jobs(session, caller) if sees_jobs else []
-    return [*posts, *jobs, *(await _queues(runtime) if sees_jobs else [])]
+        own = await _own(session, caller)
+    return [*posts, *jobs, *own, *(await _queues(runtime) if sees_jobs else [])]
 
 
 async def _posts(session: AsyncSession, caller: Caller, moment: datetime) -> list[Number]:
@@ -95,6 +98,12 @@ async def _jobs(session: AsyncSession, caller: Caller) -> list[Number]:
         Number("dead job", "dead jobs", dead, "/dead", MOST_DEAD, bad=True),
         Number("alert", "alerts", len(alerts.items), "/alerts", MOST_ALERTS, bad=True),
     ]
+
+
+async def _own(session: AsyncSession, caller: Caller) -> list[Number]:
+    unread = await own_queries.count_unread(session, caller, MOST_UNREAD)
+    path = "/notifications/mine"
+    return [Number("notification", "notifications", unread, path, MOST_UNREAD)]
 
 
 async def _queues(runtime: Runtime) -> list[Number]:

@@ -27,7 +27,15 @@ from service.kit.addresses import AllowedPrivateHosts
 from service.kit.guarded_network import GuardedNetwork, OutboundRefused, Resolve, system_resolver
 from service.kit.urls import url_problem
 
-__all__ = ["Answer", "AnswerLost", "NotSent", "Outbound", "OutboundRefused", "url_problem"]
+__all__ = [
+    "Answer",
+    "AnswerLost",
+    "AnswerTooLarge",
+    "NotSent",
+    "Outbound",
+    "OutboundRefused",
+    "url_problem",
+]
 
 MAX_ANSWER = 10 * 2**20
 MAX_REDIRECTS = 5
@@ -72,6 +80,10 @@ class NotSent(OutboundFailed):
 
 class AnswerLost(OutboundFailed):
     """The request was sent, at least in part, and no whole answer came back."""
+
+
+class AnswerTooLarge(AnswerLost):
+    """The answer is larger than the caller takes; it was not read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +174,14 @@ class Outbound:
         except _HTTPCORE_ERRORS as error:
             raise NotSent(str(error)) from error
 
-    async def request(
+    async def request(  # noqa: PLR0913 - each is one limit of a call
         self,
         method: str,
         url: str,
         *,
         fresh: bool = False,
         deadline: float = 60.0,
+        silence: float = TIMEOUT["read"],
         max_answer: int = MAX_ANSWER,
         **parts: Unpack[Parts],
     ) -> Answer:
@@ -178,6 +191,7 @@ class Outbound:
             fresh: use a new connection. On a kept one, a server that is just closing it cannot be
                 told from one that took the request, which matters when a repeat would do harm.
             deadline: seconds for everything, from resolving the name to the last byte.
+            silence: seconds in which the server may send nothing, such as while it thinks.
             max_answer: bytes of the answer, decompressed.
 
         Raises:
@@ -197,7 +211,7 @@ class Outbound:
             async with asyncio.timeout(deadline):
                 pool = self._fresh if fresh else self._reusing
                 with _recorded(request) as span:
-                    answer = await _exchange(pool, request, trace, max_answer)
+                    answer = await _exchange(pool, request, trace, silence, max_answer)
                     if span is not None:
                         span.note({"http.response.status_code": answer.status})
                 return answer
@@ -244,7 +258,11 @@ def _joined(url: str, location: str) -> str:
 
 
 async def _exchange(
-    pool: httpcore.AsyncConnectionPool, request: httpx.Request, trace: Trace, max_answer: int
+    pool: httpcore.AsyncConnectionPool,
+    request: httpx.Request,
+    trace: Trace,
+    silence: float,
+    max_answer: int,
 ) -> Answer:
     url = request.url
     assert isinstance(request.stream, httpx.AsyncByteStream)
@@ -256,7 +274,7 @@ async def _exchange(
             ),
             headers=request.headers.raw,
             content=request.stream,
-            extensions={"timeout": TIMEOUT, "trace": trace},
+            extensions={"timeout": {**TIMEOUT, "read": silence}, "trace": trace},
         )
     )
     try:
@@ -292,8 +310,8 @@ def _decompressed(body: bytes, headers: httpx.Headers, max_answer: int) -> bytes
     return plain
 
 
-def _too_large(max_answer: int) -> AnswerLost:
-    return AnswerLost(f"the answer is larger than {max_answer:,} bytes")
+def _too_large(max_answer: int) -> AnswerTooLarge:
+    return AnswerTooLarge(f"the answer is larger than {max_answer:,} bytes")
 
 
 def _describe(error: Exception) -> str:

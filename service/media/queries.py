@@ -14,12 +14,14 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    text,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.access.caller import Caller
+from service.community.models import FeedPost
 from service.kit.pagination import Page, Rows, encode_cursor
 from service.media.models import Media, Variant
 from service.posts.models import NO_LIST, Delivery, Post
@@ -111,7 +113,12 @@ async def shown(session: AsyncSession, ids: Collection[UUID]) -> set[UUID]:
 async def is_shown(session: AsyncSession, media_id: UUID) -> bool:
     """Whether any post shows a file, whoever's it is."""
     entry = literal([{"id": str(media_id)}], JSONB)
-    return await session.scalar(_posts_with(entry).limit(1)) is not None
+    if await session.scalar(_posts_with(entry).limit(1)) is not None:
+        return True
+    # In the words of the partial index.
+    shown = select(FeedPost.id).where(text("media_ids <> '{}'"))
+    found = shown.where(FeedPost.media_ids.contains([media_id])).limit(1)
+    return await session.scalar(found) is not None
 
 
 def _posts_with(entry: ColumnElement[Any]) -> CompoundSelect[UUID]:

@@ -20,7 +20,7 @@ async def clean(
     history_retention_failed: timedelta,
     reply_retention: timedelta,
 ) -> dict[str, int]:
-    """Delete what is past its retention, and logins that have ended; return how many of each.
+    """Delete what is past its retention; return how many of each.
 
     Minutes are kept for as long as any runs of theirs may be.
 
@@ -34,7 +34,6 @@ async def clean(
     moment = now()
     done, wrong = moment - history_retention, moment - history_retention_failed
     replies = await access.forget_replies(session, moment - reply_retention)
-    sessions = await access.forget_sessions(session)
     first_kept = min(done, wrong).date()
     runs = await history_queries.delete_runs(session, first_kept, done, DONE)
     runs += await history_queries.delete_runs(session, first_kept, wrong, WRONG)
@@ -51,5 +50,4 @@ async def clean(
         "durable_jobs": rows,
         "alerts": alerts,
         "replies": replies,
-        "sessions": sessions,
     }

@@ -1,5 +1,7 @@
 """Use cases of notifications."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -7,11 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.access.caller import Caller
 from service.db.session import UnitOfWork
-from service.errors import NotFound
+from service.errors import InvalidInput, NotFound
 from service.kit.clock import now
-from service.notifications import queries
-from service.notifications.jobs import mail_call
-from service.notifications.models import Notice
+from service.kit.text import storable
+from service.notifications import own_queries, own_rules, queries
+from service.notifications.jobs import mail_call, mail_user_call
+from service.notifications.models import MailState, Notice
+from service.notifications.own_queries import News as News  # what others tell
 from service.notifications.rules import Incident as Incident  # what others report
 from service.notifications.rules import job_failed as job_failed
 
@@ -30,6 +34,43 @@ async def report(uow: UnitOfWork, incident: Incident, *, mail: bool) -> None:
     new = await queries.count(uow.session, incident)
     if new is not None and mail:
         uow.enqueue(mail_call(new))
+
+
+async def notify(uow: UnitOfWork, user_id: UUID, news: News) -> UUID | None:
+    """Tell one user something: on the dashboard, and by a mail if they want one.
+
+    Args:
+        uow: what the news belongs to.
+        user_id: who is told.
+        news: what; under a key that the user was told of before, nothing happens.
+
+    Returns the notification's id, None if its key was told before.
+
+    Raises:
+        InvalidInput: the news cannot be told so.
+        NotFound: there is no such user, or it is disabled.
+    """
+    to = await own_queries.recipients(uow.session, user_id)
+    if not to:
+        raise NotFound(f"There is no user {user_id}, or it is disabled")
+    told = await _tell(uow, news, to)
+    return told[0] if told else None
+
+
+async def notify_everybody(uow: UnitOfWork, news: News) -> int:
+    """Tell all users something; return to how many it is new. Raises InvalidInput as `notify`."""
+    return len(await _tell(uow, news, await own_queries.recipients(uow.session)))
+
+
+async def _tell(uow: UnitOfWork, news: News, to: Sequence[own_queries.Recipient]) -> Sequence[UUID]:
+    news = replace(
+        news, title=storable(news.title), text=storable(news.text), kind=storable(news.kind)
+    )
+    if wrong := list(own_rules.problems(news.title, news.text, news.link, news.key)):
+        raise InvalidInput(wrong)
+    told = await own_queries.add(uow.session, news, to)
+    uow.enqueue(*(mail_user_call(each) for each, state in told if state == MailState.WANTED))
+    return [each for each, _ in told]
 
 
 async def mark_read(session: AsyncSession, caller: Caller, notice_id: UUID) -> Notice:

@@ -6,12 +6,14 @@ from uuid import UUID
 from service.kit.clock import now
 from service.notifications import queries, rules
 from service.notifications.models import Notice
-from service.providers.smtp import Mail, Smtp
+from service.providers.mail.contract import Mail
+from service.providers.mail.opening import open_mail
+from service.providers.mail.telling import tell
 from service.runtime import Runtime
 
 
 async def mail_notice(runtime: Runtime, notice_id: UUID) -> None:
-    """Send one incident, if mails are wanted and none told of it. Raises as `Smtp.send`."""
+    """Send one incident, if mails are wanted and none told of it. Raises as `tell`."""
     notices = await _unmailed(runtime, notice_id)
     if notices and runtime.settings.mails_at_once:
         notice = notices[0]
@@ -20,7 +22,7 @@ async def mail_notice(runtime: Runtime, notice_id: UUID) -> None:
 
 
 async def mail_digest(runtime: Runtime) -> int:
-    """Send all incidents that no mail told of; return how many. Raises as `Smtp.send`."""
+    """Send all incidents that no mail told of; return how many. Raises as `tell`."""
     if not runtime.settings.mails_daily:
         return 0
     if notices := await _unmailed(runtime):
@@ -39,14 +41,11 @@ async def _send(
     runtime: Runtime, notices: Sequence[Notice], title: str, text: str, key: str
 ) -> None:
     settings = runtime.settings
-    assert settings.smtp_url is not None, "mails are wanted only where it is set"
     mail = Mail(
         sender=settings.mail_from,
-        recipients=settings.alert_mail,
-        subject=f"[Almanac] {title}",
+        subject=" ".join(f"[Almanac] {title}".split()),
         text=f"{text}\n{settings.base_url}/notifications\n",
-        key=key,
     )
-    await Smtp(settings.smtp_url.get_secret_value()).send(mail)
+    await tell(open_mail(settings, runtime.outbound), mail, settings.alert_mail, key)
     async with runtime.unit_of_work() as uow:
         await queries.mark_mailed(uow.session, [notice.id for notice in notices])

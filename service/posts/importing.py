@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from service.accounts import queries as accounts
 from service.errors import InvalidInput, Problem
 from service.kit.clock import now
+from service.kit.records import Record, refused
 from service.platforms.registry import ALIASES
 from service.posts import actions, importing_queries, moving, rules
 from service.posts.desk import Desk
-from service.posts.importing_files import Record, refused
 from service.posts.importing_rules import COLUMNS, Line, line_of, unknown_columns
 from service.posts.models import Post
 from service.posts.schemas import PostIn

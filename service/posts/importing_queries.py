@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, create_async_engine
 
 from service.errors import Unavailable
-from service.posts.importing_files import Record
+from service.kit.records import Record
 from service.posts.models import Delivery, ImportedPost, Post
 
 LOCK = 0x616C6D70

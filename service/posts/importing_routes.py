@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, UploadFile
 from service.access.audit import note
 from service.access.caller import Caller
 from service.errors import InvalidInput, PayloadTooLarge
+from service.kit.records import records
 from service.posts import importing
 from service.posts.desk import Desk
-from service.posts.importing_files import records
 from service.posts.importing_schemas import ImportOut, Late
 from service.runtime import Runtime
 from service.web import ERRORS, Opened, PostsWriter

@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from service.posts.importing_files import Record
+from service.kit.records import Record
 
 NAMES = {
     "import_key": "id",

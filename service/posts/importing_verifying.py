@@ -7,11 +7,11 @@ from typing import Any
 
 from service.errors import Problem
 from service.kit.clock import now
+from service.kit.records import Record
 from service.platforms.registry import ALIASES
 from service.posts import importing_queries, rules
 from service.posts.desk import Desk
 from service.posts.importing import MOST_PROBLEMS, LineProblem, Options
-from service.posts.importing_files import Record
 from service.posts.importing_rules import Line, line_of
 
 

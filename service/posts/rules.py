@@ -3,26 +3,20 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from service.errors import Problem
+from service.kit import instants
+from service.kit.instants import parse_zone as parse_zone
 from service.posts.models import END_STATES, DeliveryState
 
 PAST_GRACE = timedelta(seconds=60)
 """A time that has just passed means now: clocks differ and requests travel."""
 FAR_FUTURE = timedelta(days=3660)
 MAX_BACKOFF = timedelta(days=1)
-
-
-def parse_zone(name: str) -> ZoneInfo | Problem:
-    """Return the IANA zone of this name."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return Problem("zone", f"'{name[:80]}' is not an IANA time zone such as Europe/Paris")
 
 
 def parse_instant(value: str, zone: ZoneInfo | None, now: datetime) -> datetime | Problem:
@@ -44,15 +38,7 @@ def locate(value: str, zone: ZoneInfo | None) -> datetime | Problem:
         value: ISO 8601, with an offset, or as wall-clock time in `zone`.
         zone: the zone of a wall-clock time; None: the caller gave none.
     """
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return _problem(f"'{value[:80]}' is not an ISO 8601 time such as 2030-01-31T09:00:00Z")
-    try:
-        located = moment if moment.tzinfo else _on_the_wall(moment, zone)
-        return located if isinstance(located, Problem) else located.astimezone(UTC)
-    except OverflowError:
-        return _problem("lies outside the calendar")
+    return instants.locate(value, zone, field="publish_at")
 
 
 def _problem(message: str) -> Problem:
@@ -65,20 +51,6 @@ def _within_reach(instant: datetime, now: datetime) -> datetime | Problem:
     if instant > now + FAR_FUTURE:
         return _problem("lies more than ten years ahead")
     return instant
-
-
-def _on_the_wall(moment: datetime, zone: ZoneInfo | None) -> datetime | Problem:
-    """Return wall-clock time as an instant; clocks that skip or repeat an hour are a problem."""
-    if zone is None:
-        return _problem("has no offset: add one (…Z, …+01:00) or name a 'zone'")
-    first, second = moment.replace(tzinfo=zone), moment.replace(tzinfo=zone, fold=1)
-    wall = f"{moment:%Y-%m-%d %H:%M}"
-    if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment:
-        return _problem(f"{wall} does not exist in {zone.key}: clocks go forward over it")
-    if first.utcoffset() != second.utcoffset():
-        offsets = f"{first:%z} or {second:%z}"
-        return _problem(f"{wall} comes twice in {zone.key} as clocks go back: add {offsets}")
-    return first
 
 
 def post_state(states: Collection[str]) -> str:

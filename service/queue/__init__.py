@@ -18,7 +18,7 @@ from service.queue.operations import Purged, is_paused, pause, purge, resume
 from service.queue.owners import ROW_OWNER, Owner, Resolve
 from service.queue.policy import Concurrency, Rate, RetryPolicy
 from service.queue.reading import job_call
-from service.queue.rules import Rule
+from service.queue.rules import SITE, Rule
 from service.queue.sealing import use_keyring
 from service.queue.spans import sending
 from service.queue.views import JobState, JobView
@@ -27,6 +27,7 @@ __all__ = [
     "HEADERS",
     "ROW",
     "ROW_OWNER",
+    "SITE",
     "Concurrency",
     "DeadFilter",
     "DeadJob",

@@ -12,6 +12,8 @@ Misfire = Literal["skip", "once", "all"]
 Overlap = Literal["skip", "allow"]
 Times = int | Collection[int] | None
 
+SITE = "site"
+"""As a rule's zone: the one of those who use the installation, SITE_TIMEZONE."""
 LONGEST_GRACE = 7 * 86_400
 LONGEST_JITTER = 86_400
 _NAME = re.compile(r"[a-z][a-z0-9_.-]*")
@@ -36,7 +38,7 @@ class Rule:
     cron: str | None = None
     """Five fields instead of those above."""
     zone: str | None = None
-    """Name of a time zone; by default the installation's, ALMANAC_TIMEZONE."""
+    """Name of a time zone, or SITE; by default the installation's, ALMANAC_TIMEZONE."""
     misfire: Misfire = "skip"
     """What is made up for of ticks while nobody ticked: none, the last, or all within `grace`."""
     grace: float = 3600
@@ -64,7 +66,7 @@ class Rule:
         if self.queue is not None:
             queue_key(self.queue)
         self._check_policies()
-        Crontab(self.line, self.zone or "UTC")
+        Crontab(self.line, "UTC" if self.zone in {None, SITE} else self.zone)
 
     def at(self, cron: str) -> "Rule":
         """Return the same rule at another time; raises ValueError for a bad cron line."""

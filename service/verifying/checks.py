@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from service.accounts import actions as accounts
 from service.config import Settings
 from service.kit.urls import url_problem
-from service.providers.smtp import Smtp
+from service.providers.mail.opening import open_mail
 from service.queue.presence import queue_name
 from service.runtime import Runtime, open_runtime, with_servers
 from service.verifying import code, parts, queues
@@ -53,10 +53,7 @@ async def _public_url(runtime: Runtime) -> str:
 
 
 async def _mail(runtime: Runtime) -> str:
-    url = runtime.settings.smtp_url
-    if url is None:
-        return "SMTP_URL is unset: no mails"
-    return await Smtp(url.get_secret_value()).check()
+    return await open_mail(runtime.settings, runtime.outbound).check()
 
 
 LOOKS: dict[str, Callable[[Runtime], Awaitable[str]]] = {

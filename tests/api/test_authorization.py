@@ -26,9 +26,12 @@ PARAMETER = re.compile(r"{(\w+)}")
 MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 EVERY = frozenset(Scope) - {Scope.ADMIN}
 KEPT = (
+    "emails",
     *("accounts", "posts", "deliveries", "batches", "media", "schedules", "webhook_endpoints"),
-    *("slot_plans", "recurrences", "occurrences", "imported_posts"),
+    *("slot_plans", "recurrences", "occurrences", "imported_posts", "rosters", "roster_items"),
     *("webhook_deliveries", "workflows", "workflow_steps", "durable_jobs", "notices", "sessions"),
+    "user_notifications",
+    *("newsletters", "issues", "issue_deliveries", "subscribers", "subscriptions"),
 )
 """Tables in which nothing may change."""
 
@@ -124,18 +127,26 @@ async def rows_of_ann(api: Installation) -> dict[str, str]:
     workflow = await made("/v1/workflows", {"name": "hers", "steps": steps})
     call = JobCall("monitoring.clean", "maintenance", job_id="hers", headers={"actor": "ann"})
     await api.runtime.queue.enqueue(call)
+    duties = {"day": "2030-01-01", "project": "Hers", "items": [{"person": "Ann"}]}
+    roster = await made("/v1/rosters", duties)
     new_key = await made("/v1/keys", {"name": "hers", "scopes": ["posts:read"]})
     await new_user(api, "anns-browser")
     await Browser(api.http).log_in("anns-browser")
     api.http.cookies.clear()
     (session,) = await api.sql("SELECT id FROM sessions")
+    newsletter = await made("/v1/newsletters", {"name": "Hers", "topic": "Hers"})
     return {
+        "newsletter_id": newsletter,
+        "issue_id": await made(f"/v1/newsletters/{newsletter}/issues", {"subject": "Hers"}),
+        "subscriber_id": await made("/v1/subscribers", {"address": "reader@example.org"}),
         "account_id": account,
+        "email_id": await made("/v1/emails", {"to": "a@example.org", "subject": "S", "text": "T"}),
         "post_id": post,
         "batch_id": batch,
         "endpoint_id": endpoint,
         "media_id": media.json()["id"],
         "recurrence_id": recurrence,
+        "roster_id": roster,
         "schedule_id": schedule,
         "workflow_id": workflow,
         "job_id": "hers",
@@ -143,6 +154,8 @@ async def rows_of_ann(api: Installation) -> dict[str, str]:
         "session_id": str(session.id),
         "delivery_id": delivery,
         "notice_id": await notice_of(api, "ann"),
+        "notification_id": await notification_of(api, "ann"),
+        "call_id": await made("/v1/calls", {"endpoint": "http://127.0.0.1:1/"}, 202),
     }
 
 
@@ -152,6 +165,14 @@ async def notice_of(api: Installation, user: str) -> str:
     incident = Incident("job.failed", "hers", "Something", "went wrong", UUID(str(row.id)))
     async with api.runtime.unit_of_work() as uow:
         return str(await count(uow.session, incident))
+
+
+async def notification_of(api: Installation, user: str) -> str:
+    """Tell a user something as an admin does; return the notification's id."""
+    told = await api.post("/v1/notifications", {"user": user, "title": "Hers"})
+    assert told.status_code == 201, told.text
+    (row,) = await api.sql("SELECT id FROM user_notifications")
+    return str(row.id)
 
 
 async def state_of(api: Installation) -> list[object]:

@@ -26,12 +26,12 @@ async def test_a_job_runs_in_this_process(api: Installation) -> None:
         "job_minutes": 0,
         "durable_jobs": 0,
         "deliveries": 0,
+        "emails": 0,
         "notices": 0,
         "workflows": 0,
         "alerts": 0,
         "authorizations": 0,
         "replies": 0,
-        "sessions": 0,
     }
 
 

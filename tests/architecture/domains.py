@@ -17,6 +17,7 @@ OPEN = ("actions", "queries")
 NETWORKED = (
     "service.accounts.refreshing",
     "service.media.variants",
+    "service.monitoring.task_status",
     "service.posts.publishing",
     "service.posts.recording",
 )

@@ -151,6 +151,7 @@ async def test_the_log_is_for_admins(stranger: Person) -> None:
         ("jobs.cancel", "import-1", Deed("cancelled a job", "job import-1", "/jobs/import-1")),
         ("jobs.cancel", "jobs", Deed("cancelled a job", "jobs", "/jobs")),
         ("dead.replay", "dead jobs", Deed("replayed dead jobs", "dead jobs", "/dead")),
+        ("calls.ask", "import-1", Deed("asked for a call", "call import-1", "/jobs/import-1")),
         ("queues.pause", "queue:a b", Deed("paused a queue", "queue a b", "/queues/a%20b")),
         (
             "workflows.undo",

@@ -19,6 +19,8 @@ ANYBODY = {
     *("GET /", "GET /live", "GET /profile", "POST /logout", "POST /preferences"),
     *("POST /profile/password", "POST /profile/sessions/end"),
     "POST /profile/sessions/{session_id}/end",
+    *("GET /notifications", "GET /notifications/mine", "POST /notifications/settings"),
+    *("POST /notifications/mine/read", "POST /notifications/mine/{notification_id}/read"),
 }
 """Pages for whoever is logged in; what they show depends on the scopes."""
 NOBODYS = "01890000-0000-7000-8000-000000000000"

@@ -110,9 +110,13 @@ async def test_others_notifications_do_not_exist(stranger: Person) -> None:
     assert page.note == "2 notifications are read now"
 
 
-async def test_who_may_not_see_jobs_sees_no_page(stranger: Person) -> None:
+async def test_who_may_not_see_jobs_sees_only_what_they_were_told(stranger: Person) -> None:
     await stranger.log_in("bob", "posts:read")
-    assert "needs the scope 'jobs:read'" in (await stranger.get("/notifications", 403)).text
+    await tell(stranger, FAILED)
+    page = await stranger.get("/notifications")
+    assert page.path == "/notifications/mine"
+    assert "Incidents" not in page.links()
+    assert titles(page) == []
 
 
 async def test_hostile_texts_are_text(admin: Person) -> None:

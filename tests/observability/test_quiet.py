@@ -32,7 +32,7 @@ async def test_no_address_is_logged(api: Installation, smtp: SmtpServer, lines: 
     await run_job(api, told(number=13), **settings)
     await api.work("maintenance", ctx=context(varied(api.runtime, **settings)))
     assert [mail.recipients for mail in smtp.mails] == [("boss@example.org",)]
-    assert [line["event"] for line in lines.of(logger="service.providers.smtp")] == [
+    assert [line["event"] for line in lines.of(logger="service.providers.mail.telling")] == [
         "a recipient was refused: 550"
     ]
     assert "example.org" not in lines.text

@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from service.errors import InvalidInput
-from service.posts.importing_files import Record, records
+from service.kit.records import Record, records
 from service.posts.importing_rules import instant, line_of, words
 
 

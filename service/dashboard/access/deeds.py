@@ -12,6 +12,7 @@ WORDS: Mapping[str, str] = {
     "accounts.connect": "connected an account",
     "accounts.reconnect": "reconnected an account",
     "accounts.remove": "removed an account",
+    "calls.ask": "asked for a call",
     "dead.discard": "discarded dead jobs",
     "dead.replay": "replayed dead jobs",
     "jobs.cancel": "cancelled a job",
@@ -23,6 +24,8 @@ WORDS: Mapping[str, str] = {
     "media.delete": "deleted media",
     "media.upload": "uploaded media",
     "notifications.resolve": "resolved a notification",
+    "notifications.settings": "changed how they are told",
+    "notifications.tell": "told users something",
     "posts.approve": "approved a post",
     "posts.cancel": "cancelled a post",
     "posts.change": "changed a post",
@@ -36,6 +39,11 @@ WORDS: Mapping[str, str] = {
     "queues.pause": "paused a queue",
     "queues.purge": "emptied a queue",
     "queues.resume": "resumed a queue",
+    "rosters.change": "changed a roster",
+    "rosters.create": "made a roster",
+    "rosters.delete": "deleted a roster",
+    "rosters.lock": "locked a roster",
+    "rosters.unlock": "unlocked a roster",
     "schedules.change": "changed a schedule",
     "schedules.create": "made a schedule",
     "schedules.delete": "deleted a schedule",
@@ -73,6 +81,7 @@ PAGES: Mapping[str, str] = {
     "post": "/posts/{}",
     "account": "/accounts/{}",
     "queue": "/queues/{}",
+    "roster": "/rosters/{}",
     "schedule": "/schedules/{}",
     "webhook": "/webhooks/{}",
     "worker": "/workers/{}",
@@ -81,7 +90,7 @@ PAGES: Mapping[str, str] = {
 """Where a subject of this kind is shown."""
 SUBJECTS = {"jobs": "/jobs", "dead jobs": "/dead"}
 """Subjects that are many things at once."""
-BY_DOMAIN = {"jobs": "/jobs/{}", "workflows": "/workflows/{}"}
+BY_DOMAIN = {"calls": "/jobs/{}", "jobs": "/jobs/{}", "workflows": "/workflows/{}"}
 """Where the subjects of actions are shown whose subject is no more than an id."""
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 

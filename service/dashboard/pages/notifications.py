@@ -1,27 +1,32 @@
-"""Notifications: what went wrong and whom it concerns, what nobody has read yet first."""
+"""Incidents: what went wrong and whom it concerns, what nobody has read yet first."""
 
 import re
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
 
 from service.access.caller import Scope
-from service.dashboard.view import JobsOperator, JobsReader
+from service.dashboard.pages import own_notifications
+from service.dashboard.view import Anybody, JobsOperator, JobsReader
 from service.errors import NotFound
 from service.notifications import queries, routes
 from service.notifications.models import Notice
 from service.web import Paging, Uow
 
 router = APIRouter(include_in_schema=False)
+router.include_router(own_notifications.router)  # first: `/{notice_id}/read` would take its paths
 HERE = "/notifications"
 _LAST_JOB = re.compile(r"Job (\S+) of ")
 """How the text of a job that failed begins."""
 
 
 @router.get("/notifications")
-async def show(view: JobsReader, page: Paging, uow: Uow, show: str = "unread") -> Response:
-    """Show what happened, newest first."""
+async def show(view: Anybody, page: Paging, uow: Uow, show: str = "unread") -> Response:
+    """Show what happened, newest first; to who may not see jobs, what they were told themselves."""
+    if not view.caller.may(Scope.JOBS_READ):
+        return RedirectResponse(own_notifications.HERE, 303)
     unread = show != "all"
     found = await queries.list_notices(uow.session, view.caller, page, unread=unread)
     caller = view.caller

@@ -1,4 +1,4 @@
-"""Reading files of posts: CSV as spreadsheets write it, or JSON lines; a record at a time."""
+"""Reading files of records: CSV as spreadsheets write it, or JSON lines; a record at a time."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from service.errors import InvalidInput, Problem
 
 LONGEST_CELL = 300_000
-"""Characters; no post has so many."""
+"""Characters; nothing that people write has so many."""
 DELIMITERS = ",;\t|"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """Byte order marks, as spreadsheets write "Unicode text"."""
@@ -21,7 +21,7 @@ LOOKED_AT = 4096
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One post of a file, as it was read."""
+    """One record of a file, as it was read."""
 
     line: int
     """Where it begins; of other sources, its number."""

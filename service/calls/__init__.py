@@ -1,0 +1,1 @@
+"""Calls of any HTTP API, as jobs."""

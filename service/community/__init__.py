@@ -1,0 +1,1 @@
+"""A community: members, what they post, and what is counted of it."""

@@ -1,0 +1,1 @@
+"""What pages of the community are made of."""

@@ -1,0 +1,5 @@
+"""Members of the community."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

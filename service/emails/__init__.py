@@ -1,0 +1,1 @@
+"""Mails to single persons, and whom nothing is mailed to any more."""

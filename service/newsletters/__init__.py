@@ -1,0 +1,1 @@
+"""Newsletters: issues written, approved, and sent once to each reader."""

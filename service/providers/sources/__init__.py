@@ -1,0 +1,1 @@
+"""Feeds and pages that people write from."""

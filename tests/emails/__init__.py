@@ -1,0 +1,1 @@
+"""Single mails: sent once, refused for good, told of by their providers."""
