@@ -32,6 +32,7 @@ from service.db import migrate
 from service.embedded import EmbeddedServers
 from service.kit.ids import uuid7
 from service.queue import job, queue_key
+from service.queue.codec import deserialize, serialize
 from service.runtime import Runtime, open_runtime
 from service.workflows import actions
 from service.workflows.building import chord, group, results
@@ -72,8 +73,8 @@ class WorkerSettings:
     queue_name = queue_key(QUEUE)
     max_jobs = 100
     redis_pool = process.connect
-    job_serializer = process.SERIALIZER
-    job_deserializer = process.DESERIALIZER
+    job_serializer = serialize
+    job_deserializer = deserialize
     on_startup = process.startup
     on_shutdown = process.shutdown
 

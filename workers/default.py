@@ -1,16 +1,12 @@
 """The default queue: generic jobs, and what is routed nowhere else."""
 
-from datetime import UTC
-from typing import Any
-
 from service.calls import jobs
-from service.config import Settings
 from service.monitoring import jobs as monitoring_jobs
-from service.queue import queue_key
 from workers import answering, calls, process
 from workers.engine import run
 
 
+@process.serves("default")
 class WorkerSettings:
     """`arq workers.default.WorkerSettings`."""
 
@@ -18,14 +14,3 @@ class WorkerSettings:
         run(jobs.api_call, calls.api_call),
         run(monitoring_jobs.ping, answering.ping),
     )
-    queue_name = queue_key("default")
-    max_jobs = Settings().default_concurrency
-    redis_pool = process.connect
-    job_serializer = process.SERIALIZER
-    job_deserializer = process.DESERIALIZER
-    on_startup = process.startup
-    on_shutdown = process.shutdown
-    job_completion_wait = process.COMPLETION_WAIT
-    health_check_interval = process.HEALTH_INTERVAL
-    allow_abort_jobs = True
-    timezone: Any = UTC

@@ -1,15 +1,12 @@
 """The emails queue: mails, newsletters and digests."""
 
-from datetime import UTC, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
 from service.community import jobs as community_jobs
-from service.config import Settings
 from service.emails import jobs, sending
 from service.monitoring import jobs as monitoring_jobs
 from service.newsletters import jobs as newsletter_jobs
-from service.queue import queue_key
 from workers import answering, community, newsletters, process, writing
 from workers.engine import Context, run, snooze
 
@@ -22,6 +19,7 @@ async def send(ctx: Context, email_id: UUID) -> str | None:
     return state
 
 
+@process.serves("emails")
 class WorkerSettings:
     """`arq workers.emails.WorkerSettings`."""
 
@@ -37,14 +35,3 @@ class WorkerSettings:
         run(community_jobs.send_digests, community.send_digests),
         run(monitoring_jobs.ping, answering.ping),
     )
-    queue_name = queue_key("emails")
-    max_jobs = Settings().emails_concurrency
-    redis_pool = process.connect
-    job_serializer = process.SERIALIZER
-    job_deserializer = process.DESERIALIZER
-    on_startup = process.startup
-    on_shutdown = process.shutdown
-    job_completion_wait = process.COMPLETION_WAIT
-    health_check_interval = process.HEALTH_INTERVAL
-    allow_abort_jobs = True
-    timezone: Any = UTC

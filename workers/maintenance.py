@@ -3,14 +3,10 @@
 It is never scaled to zero: it is the clock of all schedules, also when no other worker runs.
 """
 
-from datetime import UTC
-from typing import Any
-
 from service.access import jobs as access_jobs
 from service.accounts import authorization_actions as authorizations
 from service.accounts import jobs as accounts_jobs
 from service.community import jobs as community_jobs
-from service.config import Settings
 from service.emails import actions as emails
 from service.measures import jobs as measures_jobs
 from service.media import jobs as media_jobs
@@ -20,7 +16,6 @@ from service.notifications import actions as notifications
 from service.notifications import jobs as notifications_jobs
 from service.planning import jobs as planning_jobs
 from service.posts import jobs as posts_jobs
-from service.queue import queue_key
 from service.rosters import jobs as rosters_jobs
 from service.runtime import Runtime
 from service.webhooks import actions as webhooks
@@ -86,6 +81,7 @@ async def startup(ctx: Context) -> None:
         process.beside(ctx, alerts.watch_database(runtime))
 
 
+@process.serves("maintenance")
 class WorkerSettings:
     """`arq workers.maintenance.WorkerSettings`."""
 
@@ -115,14 +111,4 @@ class WorkerSettings:
         run(rosters_jobs.lock, rosters.lock),
     )
     cron_jobs = periodic.cron_jobs(periodic.RULES, functions)
-    queue_name = queue_key("maintenance")
-    max_jobs = Settings().maintenance_concurrency
-    redis_pool = process.connect
-    job_serializer = process.SERIALIZER
-    job_deserializer = process.DESERIALIZER
     on_startup = startup
-    on_shutdown = process.shutdown
-    job_completion_wait = process.COMPLETION_WAIT
-    health_check_interval = process.HEALTH_INTERVAL
-    allow_abort_jobs = True
-    timezone: Any = UTC

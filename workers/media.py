@@ -1,14 +1,11 @@
 """The media queue: images and videos as platforms take them."""
 
-from datetime import UTC, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
-from service.config import Settings
 from service.media import cleaning, jobs, variants
 from service.media.programs import ProgramMissing, find
 from service.monitoring import jobs as monitoring_jobs
-from service.queue import queue_key
 from workers import answering, process
 from workers.engine import Context, run, snooze
 from workers.progress import progress
@@ -49,6 +46,7 @@ async def startup(ctx: Context) -> None:
         process.log.warning("%s; videos wait until then", error.message)
 
 
+@process.serves("media")
 class WorkerSettings:
     """`arq workers.media.WorkerSettings`."""
 
@@ -57,14 +55,4 @@ class WorkerSettings:
         run(jobs.prepare, prepare),
         run(monitoring_jobs.ping, answering.ping),
     )
-    queue_name = queue_key("media")
-    max_jobs = Settings().media_concurrency
-    redis_pool = process.connect
-    job_serializer = process.SERIALIZER
-    job_deserializer = process.DESERIALIZER
     on_startup = startup
-    on_shutdown = process.shutdown
-    job_completion_wait = process.COMPLETION_WAIT
-    health_check_interval = process.HEALTH_INTERVAL
-    allow_abort_jobs = True
-    timezone: Any = UTC

@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Any
+from datetime import UTC
+from typing import Any, TypeVar
 
 from service.accounts import actions as accounts
 from service.config import Settings
 from service.kit.tasks import end
 from service.logs import start_logging
 from service.production import refuse_evicting_redis
-from service.queue import QueueClient
+from service.queue import QueueClient, queue_key
 from service.queue.codec import deserialize, serialize
 from service.runtime import load, open_queue, open_runtime
 from service.schedules import ticking
@@ -23,8 +24,7 @@ from workers.notes import RunLog
 
 install()
 
-SERIALIZER = serialize
-DESERIALIZER = deserialize
+Settled = TypeVar("Settled", bound=type)
 NAME = process_name()
 """Names this worker in attempts and records."""
 COMPLETION_WAIT = 35
@@ -32,6 +32,35 @@ COMPLETION_WAIT = 35
 HEALTH_INTERVAL = 60
 
 log = logging.getLogger(__name__)
+
+
+def serves(queue: str) -> Callable[[Settled], Settled]:
+    """Complete the WorkerSettings of a queue with what all of them share.
+
+    arq reads the class's own attributes only, so they cannot be inherited. What the class sets
+    itself stays.
+    """
+    shared = {
+        "queue_name": queue_key(queue),
+        "max_jobs": getattr(Settings(), f"{queue}_concurrency"),
+        "redis_pool": connect,
+        "job_serializer": serialize,
+        "job_deserializer": deserialize,
+        "on_startup": startup,
+        "on_shutdown": shutdown,
+        "job_completion_wait": COMPLETION_WAIT,
+        "health_check_interval": HEALTH_INTERVAL,
+        "allow_abort_jobs": True,
+        "timezone": UTC,
+    }
+
+    def complete(settings: Settled) -> Settled:
+        for name, value in shared.items():
+            if name not in vars(settings):
+                setattr(settings, name, value)
+        return settings
+
+    return complete
 
 
 def connect() -> QueueClient:

@@ -1,18 +1,15 @@
 """The publishing queue: posts at their time."""
 
-from datetime import UTC, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from schedules import posts as rules
-from service.config import Settings
 from service.kit.clock import now
 from service.monitoring import jobs as monitoring_jobs
 from service.platforms.failures import RateLimited
 from service.posts import jobs, publishing, removing, sweeping
 from service.posts.models import DUE_STATES
 from service.posts.rules import BatchReport
-from service.queue import queue_key
 from service.runtime import Runtime
 from workers import answering, periodic, process
 from workers.engine import Context, run, snooze
@@ -60,6 +57,7 @@ async def sweep(ctx: Context) -> dict[str, int]:
     return await sweeping.sweep(ctx["runtime"])
 
 
+@process.serves("publishing")
 class WorkerSettings:
     """`arq workers.publishing.WorkerSettings`."""
 
@@ -71,14 +69,3 @@ class WorkerSettings:
         run(monitoring_jobs.ping, answering.ping),
     )
     cron_jobs = periodic.cron_jobs(rules.RULES, functions)
-    queue_name = queue_key("publishing")
-    max_jobs = Settings().publishing_concurrency
-    redis_pool = process.connect
-    job_serializer = process.SERIALIZER
-    job_deserializer = process.DESERIALIZER
-    on_startup = process.startup
-    on_shutdown = process.shutdown
-    job_completion_wait = process.COMPLETION_WAIT
-    health_check_interval = process.HEALTH_INTERVAL
-    allow_abort_jobs = True
-    timezone: Any = UTC

@@ -47,7 +47,7 @@ LAYERS = (
     ),
     Layer("service", ("service",), "the API must not need the workers: it runs without them"),
     Layer("service.errors", (), "a leaf: anything may import it"),
-    Layer("service.config", (), "a leaf: anything may import it"),
+    Layer("service.config", ("service.kit",), "a leaf: nearly anything may import it"),
     Layer("service.schema", (), "a leaf: the base of bodies knows none of them"),
     Layer("service.body_limit", (), "a leaf: it knows HTTP and nothing else"),
     Layer(

@@ -46,4 +46,4 @@ def test_what_is_declared() -> None:
     """T030, K077: three retries after 60 s each; ten calls at a time."""
     policy = declared()["calls.api_call"].retry
     assert (policy.tries, policy.delay, policy.factor, policy.jitter) == (4, 60, 1, 0)
-    assert WorkerSettings.max_jobs == 10
+    assert vars(WorkerSettings)["max_jobs"] == 10

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import text
 
 from service.queue import RetryPolicy, job, queue_key
+from service.queue.codec import deserialize, serialize
 from service.runtime import Runtime
 from workers import process
 from workers.engine import Context, run
@@ -101,8 +102,8 @@ class WorkerSettings:
     lease = LEASE
     max_crashes = 50
     redis_pool = process.connect
-    job_serializer = process.SERIALIZER
-    job_deserializer = process.DESERIALIZER
+    job_serializer = serialize
+    job_deserializer = deserialize
     on_startup = process.startup
     on_shutdown = process.shutdown
     allow_abort_jobs = True
