@@ -28,4 +28,5 @@ def _rename_problems(document: dict[str, Any]) -> None:
                 # FastAPI files every reply under the route's own media type.
                 if status.isdigit() and int(status) >= FIRST_ERROR and "content" in response:
                     (body,) = response["content"].values()
-                    response["content"] = {PROBLEM: body}
+                    if "schema" in body:  # a page has none
+                        response["content"] = {PROBLEM: body}

@@ -6,9 +6,10 @@ locked (members, then posts, by ascending ids) and looked at again before it goe
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.community import figure_rules as rules
@@ -24,6 +25,10 @@ _OLD = f"""(
     AND NOT EXISTS (SELECT FROM reactions WHERE post_id = p.id)
 )"""  # noqa: S608 - put together from constants
 _COUNT = text(f"SELECT count(*) FROM feed_posts p WHERE {_OLD}")  # noqa: S608 - constants
+_EXAMPLES = text(f"""
+    SELECT p.id, p.content, p.created_at, p.views_count, p.archived_at
+    FROM feed_posts p WHERE {_OLD} ORDER BY p.created_at, p.id LIMIT :most
+""")  # noqa: S608 - put together from constants
 _OLD_POSTS = looking(f"""
     SELECT p.id, {_OLD} AS found FROM feed_posts p WHERE id > :after ORDER BY id LIMIT :look
 """)  # noqa: S608 - put together from constants
@@ -42,6 +47,12 @@ async def count_old(session: AsyncSession, now: datetime, *, archived_too: bool)
     """Return how many posts would go."""
     values = _values(now, archived_too=archived_too)
     return int((await session.execute(_COUNT, values)).scalar_one())
+
+
+async def examples(session: AsyncSession, now: datetime, most: int) -> Sequence[Row[Any]]:
+    """Return the oldest of the posts that would go: id, content, times and views."""
+    values = {"most": most, **_values(now, archived_too=True)}
+    return (await session.execute(_EXAMPLES, values)).all()
 
 
 async def old_posts(

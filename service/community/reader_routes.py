@@ -24,7 +24,9 @@ HEADERS = {
     "X-Robots-Tag": "noindex",
 }
 
-router = APIRouter(prefix="/digest", tags=["community"], responses={503: ERRORS[503]})
+UNKNOWN = {"description": "A page: the link is not one of ours", "content": {"text/html": {}}}
+
+router = APIRouter(prefix="/digest", tags=["community"], responses={404: UNKNOWN, 503: ERRORS[503]})
 
 
 async def whose(token: str, runtime: Opened) -> UUID | None:

@@ -21,7 +21,7 @@ def test_the_hours_of_the_jobs() -> None:
     assert {rule.job: (rule.line, dict(rule.arguments)) for rule in RULES} == {
         "community.update_statistics": ("0 3 * * *", {}),
         "community.update_trending": ("0 * * * *", {}),
-        "community.clean_posts": ("0 1 * * 0", {"dry_run": True, "mode": "archive"}),
+        "community.clean_posts": ("0 1 * * 0", {}),
         "community.analyse_day": ("0 4 * * *", {}),
         "community.update_scores": ("0 5 * * *", {}),
         "community.send_digests": ("0 9 * * 1", {}),

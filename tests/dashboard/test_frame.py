@@ -53,7 +53,7 @@ async def test_a_form_of_another_login_is_refused(admin: Person) -> None:
 async def test_the_menu_shows_what_one_may_see(stranger: Person) -> None:
     page = await stranger.log_in("bob", "posts:read")
     links = [a["href"] for a in page.soup.select("nav a")]
-    assert links == ["/calendar", "/posts", "/accounts", "/", "/profile"]
+    assert links == ["/calendar", "/posts", "/accounts", "/", "/notifications", "/profile"]
     refused = await stranger.get("/queues", 403)
     assert "needs the scope 'jobs:read'" in refused.text
 

@@ -218,3 +218,15 @@ async def test_the_clock_of_the_code_does_not_matter(runtime: Runtime) -> None:
 async def rows(runtime: Runtime) -> list[Any]:
     """Return the rows of all schedules, by name."""
     return list(await runtime.database.execute(text("SELECT * FROM schedules ORDER BY name")))
+
+
+@pytest.mark.parametrize("mode", ["report", "archive", "delete"])
+def test_what_becomes_of_old_posts_is_a_setting(mode: str) -> None:
+    """N006: nothing goes unless somebody has said so; only counting is the job's own default."""
+    (rule,) = (
+        rule
+        for rule in periodic.adjusted(periodic.RULES, settings(feed_cleanup=mode))
+        if rule.name == "community.clean_posts"
+    )
+    wanted = {} if mode == "report" else {"dry_run": False, "mode": mode}
+    assert dict(rule.arguments) == wanted

@@ -50,7 +50,7 @@ class Last:
 
 
 def charts(days: Sequence[DayOut], first: date, last: date) -> list[Chart]:
-    """Return the charts of the days from `first` to `last`; a day that was not counted is a gap."""
+    """Return the charts of a span of days; one that was not counted is left out."""
     if not days:
         return []
     counted = {each.date: each for each in days}
@@ -120,15 +120,12 @@ def against(value: int, before: Sequence[int]) -> str:
     if not before:
         return "the first day that was counted"
     average = sum(before) / len(before)
-    a_day = f"{number(round(average, 1))} a day in the week before"
+    a_day = f"{number(round(average, 1))} a day"
     if abs(value - average) <= EVEN * average:
         return f"as usual: {a_day}"
     if not average:
         return "none in the week before"
-    part = abs(value - average) / average
-    how = f"{number(round(value / average, 1))} times" if part >= 2 else f"{part:.0%}"
-    if value > average:
-        return f"{how} {'' if part >= 2 else 'more than '}the {a_day}" if part < 2 else (
-            f"{how} as many as the {a_day}"
-        )
-    return f"{how} fewer than the {a_day}"
+    if value > 2 * average:
+        return f"{number(round(value / average, 1))} times {a_day}"
+    part = f"{abs(value - average) / average:.0%}"
+    return f"{part} {'more' if value > average else 'fewer'} than {a_day}"

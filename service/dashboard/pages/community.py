@@ -1,6 +1,6 @@
 """The community's figures: its days, what trends, what is counted when, and the clean-up."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -13,7 +13,7 @@ from service.community import (
     hashtag_routes,
     mail_queries,
 )
-from service.community.figure_schemas import CleanupIn
+from service.community.figure_schemas import CleanupIn, DayOut
 from service.dashboard import filled
 from service.dashboard.community import figures
 from service.dashboard.pages import community_feed
@@ -48,7 +48,7 @@ async def show(view: ContentReader, uow: Uow, days: Days = 30) -> Response:
     moment = now()
     today = moment.date()
     first = today - timedelta(days=days)
-    # The first day of a chart needs no week before; the last one may.
+    # The last day is compared with the week before it, which may be longer than the chart.
     begin = min(first, today - timedelta(days=figures.WEEK + 1))
     listed = (await analytics_routes.list_days(view.caller, uow, begin, today)).items
     shown = [each for each in listed if each.date >= first]
@@ -58,7 +58,7 @@ async def show(view: ContentReader, uow: Uow, days: Days = 30) -> Response:
         "community.html",
         days=days,
         ranges=RANGES,
-        charts=figures.charts(shown, first, today if _has(shown, today) else today - _DAY),
+        charts=figures.charts(shown, first, _end(shown, today)),
         last=figures.last_day(listed, today),
         trending=trending.items,
         top=await mail_queries.top_posts(uow.session, since, TOP),
@@ -69,11 +69,10 @@ async def show(view: ContentReader, uow: Uow, days: Days = 30) -> Response:
     )
 
 
-_DAY = timedelta(days=1)
-
-
-def _has(days: list[figures.DayOut], wanted: object) -> bool:
-    return any(each.date == wanted for each in days)
+def _end(days: list[DayOut], today: date) -> date:
+    """Return the last day of a chart: today is one only if somebody had it counted."""
+    counted = bool(days) and days[0].date == today
+    return today if counted else today - timedelta(days=1)
 
 
 async def _jobs(view: View, uow: Uow) -> list[views.Shown]:
