@@ -87,7 +87,7 @@ rush: setup ## Measure: 10,000 posts due in the same minute
 
 chaos: $(VENV)/.test ## Run engine and publishing through their faults, in full size
 	@$(BIN)/python -m tests.chaos.engine $(ARGS)
-	@ALMANAC_CHAOS=full $(PYTEST) tests/chaos/publishing -n0 -s
+	@ALMANAC_CHAOS=full $(PYTEST) tests/chaos/publishing tests/chaos/newsletters -n0 -s
 
 $(PEERS)/.done: requirements/peers.lock
 	@rm -rf $(PEERS)

@@ -93,5 +93,7 @@ def _may(caller: Caller, link: Link) -> bool:
 def current(path: str) -> str:
     """Return the path of the entry that a page belongs to: the longest that begins it."""
     links = [link.path for group in MENU for link in group.links]
+    if path.startswith("/issues/"):
+        return "/newsletters"
     matching = [link for link in links if path == link or path.startswith(f"{link}/")]
     return max(matching, key=len, default="/" if path == "/" else "")

@@ -15,6 +15,7 @@ from service.emails import rules
 from service.emails.models import Bounce, Email, MailPace, MailState, StoredEvent, Suppression
 from service.emails.rules import Pace as Pace  # what others limit by
 from service.emails.rules import Reserved as Reserved
+from service.emails.rules import is_bounce as is_bounce
 from service.emails.rules import is_hard as is_hard
 from service.kit.ids import uuid7
 from service.kit.pagination import Page, Rows, encode_cursor

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Executable, Row
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from service.emails import actions as emails
 from service.emails import queries as email_queries
@@ -44,6 +44,8 @@ PATIENCE = timedelta(seconds=15)
 """The longest wait for the pace within a run."""
 EACH = 10
 """Shares of a second's mails that are reserved at a time, so that they go out evenly."""
+RECORD_PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between attempts to write down what became of mails while PostgreSQL restarts."""
 LEAVE = 4.0
 """Seconds that mails on their way get when the run ends early."""
 
@@ -138,8 +140,6 @@ class Run:
         claim = {**self.values, "job": self._job_id, "lease": LEASE, "most": most}
         self._claimed.extend(await self._execute(sending_queries.CLAIM, claim))
         self._dry = not self._claimed
-        (found,) = await self._execute(sending_queries.PROGRESS, self.values)
-        self._tell(found.done, found.total)
 
     def _stop(self, later: timedelta) -> None:
         self._over, self._later = True, later
@@ -185,8 +185,23 @@ class Run:
         values = {**self.values, **_columns(before), "next": list(ids), "lease": LEASE}
         return [row.id for row in await self._execute(sending_queries.STAMP, values)]
 
-    async def record(self, results: Mapping[UUID, Result], addresses: Mapping[UUID, str]) -> None:
-        """Write down what became of mails, with the bounces of their addresses."""
+    async def record(self, results: Mapping[UUID, Result]) -> None:
+        """Write down what became of mails, with the bounces of their addresses.
+
+        It bears a repeat, and is repeated while PostgreSQL is away: what is known of a mail that
+        went out is not lost with a connection.
+        """
+        for pause in RECORD_PAUSES:
+            try:
+                await self._record(results)
+            except (DBAPIError, OSError) as error:
+                log.warning("what became of mails could not be written: %s", error)
+                await asyncio.sleep(pause)
+            else:
+                return
+        await self._record(results)
+
+    async def _record(self, results: Mapping[UUID, Result]) -> None:
         async with self.runtime.unit_of_work() as uow:
             values = {"token": self.token, **_columns(results)}
             written = await uow.session.execute(sending_queries.RECORD, values)
@@ -198,7 +213,7 @@ class Run:
                 hard = email_queries.is_hard(result.error or "")
                 await emails.record_bounce(
                     uow.session,
-                    addresses[row.id],
+                    row.address,
                     hard=hard,
                     code=result.code or 0,
                     reason=result.error or "",
@@ -212,21 +227,29 @@ class Run:
 
     @asynccontextmanager
     async def _kept(self) -> AsyncIterator[None]:
-        """Extend the claims as long as the block runs."""
+        """Extend the claims as long as the block runs, and tell how far it is."""
 
         async def extend() -> None:
             while True:
                 await asyncio.sleep(RENEW_EVERY)
                 try:
                     await self._execute(sending_queries.RENEW, {**self.values, "lease": LEASE})
+                    await self._show()
                 except (SQLAlchemyError, OSError) as error:
                     log.warning("claims could not be extended: %s", error)
 
+        await self._show()
         task = asyncio.create_task(extend())
         try:
             yield
         finally:
             await end(task)
+        await self._show()
+
+    async def _show(self) -> None:
+        """Tell how many mails are done; counting them is too slow for every slice."""
+        (found,) = await self._execute(sending_queries.PROGRESS, self.values)
+        self._tell(found.done, found.total)
 
 
 class _Line:
@@ -239,17 +262,20 @@ class _Line:
     async def hand_over(self, rows: Sequence[Row[Any]]) -> None:
         """Hand mails over; what became of them is written down with the next ones' stamp."""
         envelope, by_id = self._run.envelope, {str(row.id): row for row in rows}
+        released = False
 
         async def release(ids: Sequence[str]) -> list[str]:
-            before, self._results = self._results, {}
-            let_go = await self._run.stamp(before, [by_id[each].id for each in ids])
+            nonlocal released
+            let_go = await self._run.stamp(self._results, [by_id[each].id for each in ids])
+            self._results, released = {}, True
             return [str(each) for each in let_go]
 
         recipients = [envelope.recipient(row) for row in rows]
         try:
             outcomes = await self._sender.send(envelope.mail, recipients, release)
-        except (MailRefused, MailDelayed):
-            await self._run.put_back([row.id for row in rows])
+        except BaseException as error:  # a worker's end, too
+            if not released or isinstance(error, MailRefused | MailDelayed):  # nothing was sent
+                await self._run.put_back([row.id for row in rows])
             raise
         await self._keep(by_id, outcomes)
 
@@ -264,14 +290,13 @@ class _Line:
         if withheld:
             await self._run.withheld(withheld)
         if any(result.bounced for result in self._results.values()):
-            addresses = {row.id: row.address for row in by_id.values()}
-            await self.record(addresses)
+            await self.record()
 
-    async def record(self, addresses: Mapping[UUID, str] | None = None) -> None:
+    async def record(self) -> None:
         """Write down what became of the last mails."""
-        if results := self._results:
+        if self._results:
+            await self._run.record(self._results)
             self._results = {}
-            await self._run.record(results, addresses or {})
 
 
 def _columns(results: Mapping[UUID, Result]) -> dict[str, list[Any]]:

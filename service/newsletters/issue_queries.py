@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer
 
@@ -72,7 +72,7 @@ async def latest_issues(
     """Return the last issue of each newsletter that went out, or is going out."""
     found = await session.scalars(
         select(Issue)
-        .distinct(Issue.newsletter_id)
+        .ext(distinct_on(Issue.newsletter_id))
         .where(Issue.newsletter_id.in_(newsletter_ids), Issue.started_at.is_not(None))
         .order_by(Issue.newsletter_id, Issue.number.desc())
     )

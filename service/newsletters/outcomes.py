@@ -1,14 +1,18 @@
 """What becomes of a delivery by what the provider answered. Pure."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.emails.queries import is_bounce
 from service.newsletters.models import DeliveryState
 from service.newsletters.rules import retry_delay
 from service.providers.mail.contract import Accepted, Delayed, Outcome, Refused, Unclear
 
 NO_WAIT = timedelta()
 MAX_ERROR = 500
+_FOR_NOW = re.compile(r"(?!421)4\d\d\b")
+"""The reply to one recipient; whatever else delays a mail is no fault of the address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +48,15 @@ def result_of(outcome: Outcome, attempts: int, now: datetime) -> Result | None:
         case Accepted(provider_id):
             return Result(DeliveryState.SENT, provider_id=provider_id or None)
         case Refused(code, reason):
-            return Result(DeliveryState.REFUSED, code, reason[:MAX_ERROR], bounced=True)
+            bounced = is_bounce(code, reason)
+            return Result(DeliveryState.REFUSED, code, reason[:MAX_ERROR], bounced=bounced)
         case Unclear(reason):
             return Result(DeliveryState.UNCONFIRMED, error=reason[:MAX_ERROR])
         case Delayed(reason, until):
             delay = retry_delay(attempts)
             if delay is None:
-                return Result(DeliveryState.REFUSED, error=reason[:MAX_ERROR], bounced=True)
+                bounced = _FOR_NOW.match(reason) is not None
+                return Result(DeliveryState.REFUSED, error=reason[:MAX_ERROR], bounced=bounced)
             if until is not None:
                 delay = max(delay, until - now)
             return Result(DeliveryState.RETRYING, error=reason[:MAX_ERROR], delay=delay)

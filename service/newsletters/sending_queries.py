@@ -85,7 +85,7 @@ _RECORD = """
     ) AS o(id, state, code, error, provider_id, delay)
     WHERE d.id = o.id AND d.claim_token = :token
       AND d.state IN ('claimed', 'sending', 'unconfirmed')
-    RETURNING d.id
+    RETURNING d.id, d.address
 """
 RECORD = text(_RECORD)
 """Writes down what became of mails; what was lost to another worker stays as it is."""

@@ -8,6 +8,7 @@ import base64
 import json
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -81,6 +82,8 @@ class SendGridServer(ThreadedServer):
         """The body of every call."""
         self.faults: deque[Faulty] = deque()
         """What the next calls get."""
+        self.trouble: Callable[[], Faulty | None] = lambda: None
+        """Asked for calls when there are no `faults`."""
         self.bad: set[str] = set()
         """Addresses that it takes for malformed."""
         self._signing = ec.generate_private_key(ec.SECP256R1())
@@ -134,7 +137,7 @@ class SendGridServer(ThreadedServer):
             return _errors(401, (text, None))
         body = json.loads(raw)
         self.calls.append(body)
-        fault = self.faults.popleft() if self.faults else None
+        fault = self.faults.popleft() if self.faults else self.trouble()
         if fault and not fault.taken:
             return _faulty(fault)
         if len(raw) > MOST_BYTES:

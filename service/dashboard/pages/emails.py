@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from service.access.audit import note
 from service.access.caller import Scope
 from service.config import Settings
 from service.dashboard import filled
@@ -15,7 +16,6 @@ from service.emails import actions, queries, routes
 from service.emails.models import MailState
 from service.emails.schemas import SuppressionIn, SuppressionList
 from service.errors import AlmanacError, InvalidInput, NotFound
-from service.access.audit import note
 from service.kit.clock import now
 from service.web import Paging, Uow
 
@@ -88,7 +88,9 @@ async def suppress(view: Admin, page: Paging, uow: Uow) -> Response:
             found, is_new = await actions.suppress_for(own.session, view.caller, body)
             if is_new:
                 subject, reason = f"suppression:{found.id}", found.reason
-                await note(own.session, view.caller.actor, "emails.suppress", subject, reason=reason)
+                await note(
+                    own.session, view.caller.actor, "emails.suppress", subject, reason=reason
+                )
     except InvalidInput as error:
         rows = await routes.list_suppressions(view.caller, page, uow)
         return await _suppressed(view, rows, page, typed, filled.problems(error), 422)

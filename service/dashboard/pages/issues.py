@@ -145,7 +145,7 @@ def _typed(view: View) -> dict[str, str]:
     return {**typed, "content": typed["content"].replace("\r\n", "\n")}
 
 
-async def _editor(
+async def _editor(  # noqa: PLR0913, PLR0917 - what the page shows
     view: View,
     uow: Uow,
     issue: IssueDetail,

@@ -44,9 +44,7 @@ async def show_all(view: ContentReader, page: Paging, uow: Uow) -> Response:
 
 
 @router.get("/newsletters/{newsletter_id}")
-async def show_one(
-    newsletter_id: UUID, view: ContentReader, page: Paging, uow: Uow
-) -> Response:
+async def show_one(newsletter_id: UUID, view: ContentReader, page: Paging, uow: Uow) -> Response:
     """Show a newsletter with its issues, first those that wait for somebody."""
     found = await routes.show_newsletter(newsletter_id, view.caller, view.runtime, uow)
     issues = await routes.list_issues(newsletter_id, view.caller, page, uow)

@@ -104,8 +104,8 @@ async def create(view: ContentWriter, uow: Uow) -> Response:
             made = await subscriber_routes.create(view.runtime, own, view.caller, body)
     except InvalidInput as error:
         problems = filled.problems(error)
-        if "newsletters" in problems:
-            problems["newsletter"] = problems["newsletters"]
+        if message := problems.get("newsletters.0") or problems.get("newsletters"):
+            problems["newsletter"] = message
         return await _form(view, uow, values, problems, 422)
     except AlmanacError as error:
         return await _form(view, uow, values, {"address": error.message}, error.status)
@@ -196,10 +196,11 @@ async def _form(
     problems: Mapping[str, str] | None = None,
     status: int = 200,
 ) -> Response:
+    choices = await newsletters(view, uow)
     return await view.page(
         "subscriber_new.html",
         status,
         values=values,
         problems=problems or {},
-        newsletters=await newsletters(view, uow),
+        newsletters=[each for each in choices if each.owner_id == view.caller.user_id],
     )

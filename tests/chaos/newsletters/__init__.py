@@ -1,0 +1,1 @@
+"""Newsletters on their way while mail servers refuse and workers die."""
