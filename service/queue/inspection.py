@@ -8,7 +8,7 @@ from service.queue.codec import Record, parse, readable, serialize_end
 from service.queue.declaration import declared
 from service.queue.events import EVENTS_KEPT, in_history
 from service.queue.instants import to_ms
-from service.queue.names import queue_key
+from service.queue.names import Queue, queue_key
 from service.queue.owners import Resolve, owner_of
 from service.queue.scripting import script
 from service.queue.views import Found, JobView, ended, found
@@ -120,5 +120,6 @@ async def _look(client: QueueClient, job_id: str, queue: str | None) -> Record |
 
 
 def _known_queues(client: QueueClient) -> list[str]:
-    keys = [queue_key(job.queue) for job in declared().values()]
-    return list(dict.fromkeys([*keys, client.default_queue_name]))
+    # Also queues that no declared job names: a job may be sent to any.
+    names = [*(job.queue for job in declared().values()), *Queue]
+    return list(dict.fromkeys([*map(queue_key, names), client.default_queue_name]))

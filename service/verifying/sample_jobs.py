@@ -20,7 +20,7 @@ from service.app import create_app
 from service.config import Settings
 from service.db import migrate
 from service.embedded import EmbeddedServers
-from service.errors import InvalidInput, NotFound
+from service.errors import AlmanacError
 from service.kit.clock import now
 from service.operator import make_key
 from service.queue import JobCall, JobType, job_call
@@ -38,6 +38,8 @@ SAMPLES: dict[object, Any] = {
 """An argument of a type, of rows that do not exist: a job whose row is gone ends without effect."""
 LONGEST = 200
 """Characters of a result that are shown."""
+REFUSED = (404, 422)
+"""Of errors that say that a sample is no argument for this job, or of something that is not."""
 PUBLISH, BATCH = "posts.publish", "posts.publish_batch"
 
 
@@ -103,7 +105,7 @@ async def _run_sample(runtime: Runtime, job: JobType[..., Any]) -> str:
 
 async def _run(runtime: Runtime, call: JobCall, *, may_refuse: bool = False) -> str:
     end = await load("workers.direct.run_once")(runtime, call)
-    if may_refuse and isinstance(end.error, NotFound | InvalidInput):
+    if may_refuse and isinstance(end.error, AlmanacError) and end.error.status in REFUSED:
         return shorten(f"refused the sample: {end.error}", LONGEST)  # and would not try again
     if end.error is not None:
         raise Wrong(f"{type(end.error).__name__}: {end.error}")

@@ -37,6 +37,12 @@ async def view_of(client: QueueClient, job_id: str) -> JobView:
     return view
 
 
+async def test_a_queue_that_no_declared_job_names_is_known(client: QueueClient) -> None:
+    """One of Almanac's own queues may have no jobs of its own, as `users`."""
+    await client.enqueue_job("theirs", _job_id="one", _queue_name="almanac:users")
+    assert (await view_of(client, "one")).state is JobState.QUEUED
+
+
 async def test_unknown_ids_are_none(client: QueueClient) -> None:
     assert await inspect(client, "nobody") is None
     assert await wait(client, "nobody", 5) is None
