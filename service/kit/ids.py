@@ -7,10 +7,12 @@ from uuid import UUID
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TICKS_PER_MILLISECOND = 4096
+SET_BACK = 60_000 * TICKS_PER_MILLISECOND
+"""A clock that is so far behind the last id was set back: ids follow it, for they tell times."""
 
 
 class _Clock:
-    """Ticks of 1/4096 ms since 1970; never the same twice in one process."""
+    """Ticks of 1/4096 ms since 1970, each later than the last unless the clock is set back."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -18,7 +20,8 @@ class _Clock:
     def tick(self) -> int:
         """Return the present tick, or the one after the last if that is later."""
         now = time.time_ns() * TICKS_PER_MILLISECOND // 1_000_000
-        self._last = max(now, self._last + 1)
+        behind = self._last - now
+        self._last = now if behind > SET_BACK else max(now, self._last + 1)
         return self._last
 
 
@@ -28,7 +31,8 @@ _clock = _Clock()
 def uuid7() -> UUID:
     """Make an id: 48 bits of Unix milliseconds, 12 of their fraction, 62 random ones.
 
-    Ids of one process sort in the order in which they were made (RFC 9562 §6.2, method 3).
+    Ids of one process sort in the order in which they were made (RFC 9562 §6.2, method 3), as long
+    as the clock is not set back by more than a minute.
     """
     milliseconds, fraction = divmod(_clock.tick(), TICKS_PER_MILLISECOND)
     return _assemble(milliseconds, fraction)

@@ -63,7 +63,7 @@ async def test_an_error_is_shown_beside_the_last_figures(admin: Person) -> None:
         await measure_days(admin, "delivery", out.delivery, {"likes": 4})
         await admin.api.sql(
             "INSERT INTO delivery_measuring (delivery_id, next_at, error) "
-            "VALUES (:id, now() + interval '601 seconds', :error)",
+            "VALUES (:id, now() + interval '630 seconds', :error)",
             id=out.delivery,
             error=HOSTILE,
         )

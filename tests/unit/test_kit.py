@@ -1,9 +1,11 @@
 """The generic tools: ids, cursors, encryption, settings."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -11,8 +13,10 @@ from pydantic import SecretStr
 from service.config import Settings
 from service.errors import ConfigurationError, InvalidInput
 from service.kit.crypto import CannotDecrypt, Keyring
-from service.kit.ids import uuid7
+from service.kit.ids import milliseconds_of, uuid7
 from service.kit.pagination import decode_cursor, encode_cursor
+
+NOON = datetime(2031, 5, 1, 12, tzinfo=UTC)
 
 
 def test_ids_are_version_7_and_sort_by_time() -> None:
@@ -26,6 +30,18 @@ def test_ids_are_version_7_and_sort_by_time() -> None:
     assert first < second
     many = [uuid7() for _ in range(10_000)]
     assert many == sorted(set(many))
+
+
+@pytest.mark.parametrize(("seconds", "follows"), [(59, False), (61, True)])
+def test_ids_follow_a_clock_that_was_set_back(*, seconds: int, follows: bool) -> None:
+    """A little behind, order matters more; far behind, ids and the audit log tell the time."""
+    with time_machine.travel(NOON, tick=False):
+        first = uuid7()
+    with time_machine.travel(NOON - timedelta(seconds=seconds), tick=False):
+        second = uuid7()
+    assert (second < first) is follows
+    told = datetime.fromtimestamp(milliseconds_of(second) / 1000, UTC)
+    assert told == (NOON - timedelta(seconds=seconds) if follows else NOON)
 
 
 @given(st.uuids())
