@@ -6,8 +6,6 @@ In the suite a tenth of that; `make chaos` runs it in full.
 import asyncio
 import json
 import os
-import signal
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from service.posts import sweeping
+from tests.chaos.fleet import Fleet
 from tests.chaos.publishing.world import World, plant, world
 from tests.chaos.waiting import tell, until
-from tests.e2e.processes import ALMANAC, environment_of
+from tests.e2e.processes import environment_of
 from tests.support import Installation
 
 FULL = os.environ.get("ALMANAC_CHAOS") == "full"
@@ -28,48 +27,6 @@ SETTLED_WITHIN = 700.0 if FULL else 400.0
 BLIND = {("tiktok", "photos"), ("tiktok", "photo")}
 """What cannot be looked for: TikTok gives the id of photos only with the answer that was lost."""
 ENDED = {"published", "unconfirmed", "failed", "held", "cancelled"}
-
-
-class Fleet:
-    """Workers of the publishing queue; the older of two is killed every so often."""
-
-    def __init__(self, environment: dict[str, str], folder: Path) -> None:
-        self._environment, self._folder = environment, folder
-        self._workers: list[subprocess.Popen[bytes]] = []
-        self._started = 0
-
-    def start(self) -> None:
-        """Start a worker."""
-        self._started += 1
-        with (self._folder / f"worker-{self._started}.log").open("wb") as log:
-            self._workers.append(
-                subprocess.Popen(
-                    [*ALMANAC, "worker", "publishing"],
-                    env=self._environment,
-                    cwd=self._folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            )
-
-    def kill(self) -> None:
-        """Kill the oldest worker, and all that it has started."""
-        worker = self._workers.pop(0)
-        os.killpg(worker.pid, signal.SIGKILL)
-        worker.wait()
-
-    @property
-    def last_words(self) -> str:
-        """The end of the youngest worker's log."""
-        log = self._folder / f"worker-{self._started}.log"
-        return log.read_text(errors="replace")[-3_000:]
-
-    def stop(self) -> None:
-        """Kill all."""
-        while self._workers:
-            self.kill()
 
 
 @asynccontextmanager
@@ -118,7 +75,7 @@ async def test_nothing_is_doubled_and_nothing_is_lost(api: Installation, tmp_pat
         )
         await sweeping.sweep(api.runtime)
         found.misbehave()
-        fleet = Fleet(names, tmp_path)
+        fleet = Fleet("publishing", names, tmp_path)
         try:
             async with ripening(found):
                 fleet.start()

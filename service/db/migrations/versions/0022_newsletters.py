@@ -49,6 +49,7 @@ def upgrade() -> None:
     _subscribers()
     _issues()
     _deliveries()
+    _links()
 
 
 def _newsletters() -> None:
@@ -185,6 +186,9 @@ def _deliveries() -> None:
         ["issue_id", "next_run_at"],
         postgresql_where=OPEN,
     )
+
+
+def _links() -> None:
     op.create_table(
         "issue_links",
         sa.Column(
